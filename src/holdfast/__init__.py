@@ -1,0 +1,3 @@
+"""Holdfast: a production-deployment platform whose promises are executable."""
+
+__version__ = "0.1.0"
