@@ -1,0 +1,1 @@
+"""The only doors to clock, ids, dice, state directory, codecs and units."""
