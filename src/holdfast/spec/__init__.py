@@ -1,0 +1,1 @@
+"""The one declarative file: model, loading with line numbers, defaults with their origin."""
