@@ -1,0 +1,41 @@
+"""A ledger in a temporary directory, and drafts for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.ledger import Draft, Ledger
+
+ORIGIN = "example.com/holdfast"
+WALL = 1_764_000_000.25
+
+
+def drafts(count: int, start: int = 0, stream: str = "quotes") -> list[Draft]:
+    return [
+        Draft(stream, "Note", b'{"by":"anna","n":%d}' % n, WALL + n)
+        for n in range(start, start + count)
+    ]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "ledger.db"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    with Ledger.open(path, ORIGIN) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def make_drafts():
+    return drafts
+
+
+@pytest.fixture(scope="session")
+def origin() -> str:
+    return ORIGIN

@@ -1,0 +1,147 @@
+"""``holdfast audit``: verify, prove, check, export, checkpoint; exit codes say what was found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from holdfast.cli import main
+from holdfast.ledger import Ledger
+
+
+@pytest.fixture
+def home(tmp_path: Path, origin, make_drafts) -> Path:
+    with Ledger.open(tmp_path / "home" / "ledger.db", origin) as ledger:
+        ledger.append_now(make_drafts(20))
+    return tmp_path / "home"
+
+
+def test_an_intact_ledger_exits_0_and_says_what_was_compared(home, capsys):
+    assert main(["audit", "verify", "--home", str(home)]) == 0
+    out = capsys.readouterr().out
+    assert (
+        out.startswith("intact  20 entries lead to the signed root") and "this machine at 20" in out
+    )
+
+
+@pytest.mark.req("I4", "T140")
+def test_a_changed_entry_exits_1_and_names_the_entry_and_the_proof(home, capsys):
+    with sqlite3.connect(home / "ledger.db") as db:
+        db.execute("UPDATE entries SET body = x'00' WHERE idx = 7")
+    db.close()
+    assert main(["audit", "verify", "--home", str(home)]) == 1
+    assert "entry 7: entry changed; found by leaf-hash" in capsys.readouterr().out
+    assert main(["audit", "verify", "--home", str(home), "--json"]) == 1
+    finding = json.loads(capsys.readouterr().out)
+    assert finding["intact"] is False
+    assert (finding["finding"]["seq"], finding["finding"]["proof"]) == (7, "leaf-hash")
+
+
+@pytest.mark.req("I4", "T140")
+def test_a_checkpoint_kept_elsewhere_finds_an_old_backup(
+    home, tmp_path, origin, make_drafts, capsys
+):
+    shutil.copytree(home, tmp_path / "backup")
+    with Ledger.open(home / "ledger.db", origin) as ledger:
+        ledger.append_now(make_drafts(5, 20))
+    kept = tmp_path / "kept"
+    assert main(["audit", "checkpoint", "--home", str(home), "-o", str(kept)]) == 0
+    shutil.rmtree(home)
+    (tmp_path / "backup").rename(home)
+    assert main(["audit", "verify", "--home", str(home)]) == 0  # the home alone cannot tell
+    assert main(["audit", "verify", "--home", str(home), "--against", str(kept)]) == 1
+    out = capsys.readouterr().out
+    assert "found by consistency-with-witness" in out and "old backup" in out
+
+
+@pytest.mark.req("I4")
+def test_a_proof_is_checked_offline_with_the_public_keys_alone(home, tmp_path, capsys):
+    proof, keys = tmp_path / "seven.tlog-proof", tmp_path / "log.vkey"
+    assert main(["audit", "prove", "7", "-o", str(proof), "--home", str(home)]) == 0
+    shutil.copy(home / "keys" / "log.vkey", keys)
+    shutil.rmtree(home)
+    assert main(["audit", "check", str(proof), "--keys", str(keys)]) == 0
+    out = capsys.readouterr().out
+    assert "proven  entry 7 of the 20" in out and '{"by":"anna","n":7}' in out
+    assert main(["audit", "check", str(proof), "--keys", str(keys), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["entry"]["index"] == 7
+
+
+@pytest.mark.req("I4")
+def test_a_forged_proof_exits_1_and_says_why(home, tmp_path, capsys):
+    proof = tmp_path / "proof"
+    assert main(["audit", "prove", "7", "-o", str(proof), "--home", str(home)]) == 0
+    proof.write_text(proof.read_text().replace("index 7\n", "index 8\n"))
+    assert main(["audit", "check", str(proof), "--home", str(home)]) == 1
+    assert "leads to root" in capsys.readouterr().err
+    proof.write_bytes(b"\xff\xfe")
+    assert main(["audit", "check", str(proof), "--home", str(home)]) == 1
+    assert "not UTF-8" in capsys.readouterr().err
+
+
+def test_a_proof_of_an_entry_that_is_not_there_exits_1(home, capsys):
+    assert main(["audit", "prove", "20", "--home", str(home)]) == 1
+    assert "no entry 20 in a tree of 20" in capsys.readouterr().err
+    assert main(["audit", "prove", "-1", "--home", str(home)]) == 2
+
+
+def test_proofs_and_checkpoints_go_to_standard_output_unchanged(home, capsys):
+    assert main(["audit", "checkpoint", "--home", str(home)]) == 0
+    checkpoint = capsys.readouterr().out
+    assert main(["audit", "prove", "3", "--home", str(home)]) == 0
+    assert capsys.readouterr().out.endswith(f"\n\n{checkpoint}")
+    assert main(["audit", "checkpoint", "--home", str(home), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["checkpoint"] == checkpoint
+
+
+@pytest.mark.req("I4", "T140")
+def test_a_witness_cosigns_what_continues_and_refuses_an_old_backup(
+    home, tmp_path, origin, make_drafts, capsys
+):
+    words = ["audit", "witness", str(tmp_path / "w"), "--name", "w.example", "--home", str(home)]
+    shutil.copytree(home, tmp_path / "backup")
+    for size in (20, 25):
+        assert main([*words, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["size"] == size
+        with Ledger.open(home / "ledger.db", origin) as ledger:
+            ledger.append_now(make_drafts(5, size))
+    assert main([*words, "-o", str(tmp_path / "cosigned")]) == 0
+    assert (tmp_path / "cosigned").read_text().count("— w.example ") == 2
+    cosigned = ["--against", str(tmp_path / "cosigned")]
+    assert main(["audit", "verify", "--home", str(home), *cosigned]) == 0
+    shutil.rmtree(home)
+    (tmp_path / "backup").rename(home)
+    assert main(words) == 1
+    assert "shrank from 30 to 20 entries" in capsys.readouterr().err
+
+
+def test_an_export_is_written_and_says_how_to_check_it(home, tmp_path, capsys):
+    assert main(["audit", "export", str(tmp_path / "out"), "--home", str(home)]) == 0
+    assert "verify_export" in capsys.readouterr().out
+    assert (tmp_path / "out" / "tile" / "entries" / "000.p" / "20").is_file()
+    assert main(["audit", "export", str(tmp_path / "out"), "--home", str(home), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["size"] == 20
+
+
+def test_the_home_of_the_environment_is_used(home, monkeypatch, capsys):
+    monkeypatch.setenv("HOLDFAST_HOME", str(home))
+    assert main(["audit", "verify", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["size"] == 20
+
+
+def test_missing_public_keys_are_said(home, capsys):
+    (home / "keys" / "log.vkey").unlink()
+    assert main(["audit", "verify", "--home", str(home)]) == 1
+    assert "name the log's public keys" in capsys.readouterr().err
+
+
+def test_reading_works_while_a_writer_holds_the_ledger(home, origin, make_drafts, capsys):
+    with Ledger.open(home / "ledger.db", origin) as ledger:
+        ledger.append_now(make_drafts(3, 20))
+        assert main(["audit", "verify", "--home", str(home)]) == 0
+        assert main(["history", "--home", str(home), "-n", "1"]) == 0
+    assert "intact  23 entries" in capsys.readouterr().out
