@@ -1,0 +1,1 @@
+"""Pure: the rollout engine. No clock, no dice, no sockets, no files."""
