@@ -1,0 +1,1 @@
+"""Where orders are performed: local processes behind Envoy, or a simulated world."""

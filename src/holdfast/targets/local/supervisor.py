@@ -1,0 +1,309 @@
+"""Fleets of replicas as processes, and what Envoy is told about them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from holdfast.rollout.model import FleetSeen, ReleaseId
+from holdfast.targets.base import Bundle, Refused, Unreachable
+from holdfast.targets.local import envoy_config, logs, records
+from holdfast.targets.local.envoy import Envoy, files_of_kind, files_of_release
+from holdfast.targets.local.envoy_config import Endpoint
+from holdfast.targets.local.envoy_stats import Host
+from holdfast.targets.local.launch import Ports
+from holdfast.targets.local.process import Identity, Process
+from holdfast.targets.local.reasons import failure
+from holdfast.targets.local.records import Instance
+from holdfast.targets.local.replica import MARK, Replica, State, Surroundings
+
+_log = logging.getLogger(__name__)
+_ROTATE_EVERY_S = 1.0
+_VICTIMS = (State.FAILED, State.STARTING, State.READY)  # who goes first
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What all fleets of a service go through to start a program."""
+
+    ports: Ports
+    turnstile: asyncio.Semaphore
+
+
+class Fleet:
+    """All replicas of one release."""
+
+    def __init__(self, bundle: Bundle, envoy: Envoy, root: Path, base: Path, doors: Doors) -> None:
+        self.bundle, self.size = bundle, 0
+        self.replicas: dict[int, Replica] = {}
+        self.opened = asyncio.Event()  # Envoy has the cluster
+        self.empty = asyncio.Event()
+        self.empty.set()
+        self.denied: Refused | None = None  # Envoy refuses the release's cluster
+        self._gone_restarts = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._envoy = envoy
+        self._around = Surroundings(
+            bundle,
+            root,
+            base,
+            doors.ports,
+            self.publish,
+            self._healthy,
+            self._active,
+            doors.turnstile,
+        )
+
+    @property
+    def release(self) -> ReleaseId:
+        return self.bundle.release.id
+
+    def resize(self, size: int) -> None:
+        """Start what is missing, retire what is too much. Returns at once."""
+        self.size = size
+        staying = [each for each in self.replicas.values() if not each.retiring]
+        for victim in victims(staying, len(staying) - size):
+            victim.retire()
+        for index in _free(self.replicas, size - len(staying)):
+            self._start(Replica(self._around, index))
+
+    def adopt(self, instance: Instance, process: Process) -> None:
+        replica = Replica(self._around, instance.index)
+        replica.adopt(instance, process)
+        self._start(replica)
+
+    def _start(self, replica: Replica) -> None:
+        self.replicas[replica.index] = replica
+        self.empty.clear()
+        task = asyncio.create_task(replica.keep(), name=f"{self.release}/{replica.name}")
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(done, replica))
+
+    def _ended(self, task: asyncio.Task[None], replica: Replica) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            _log.error("replica %s/%s", self.release, replica.name, exc_info=error)
+            replica.give_up()
+            asyncio.get_running_loop().call_later(1.0, lambda: self.resize(self.size))
+        self._gone_restarts += replica.restarts
+        del self.replicas[replica.index]
+        if not self.replicas:
+            self.empty.set()
+
+    # ---- Envoy ----------------------------------------------------------------------------------
+
+    def endpoints(self) -> list[Endpoint]:
+        return [
+            Endpoint(each.port, each.state is State.DRAINING)
+            for _, each in sorted(self.replicas.items())
+            if each.published
+        ]
+
+    async def publish(self) -> None:
+        """Returns when Envoy took the endpoints as they are now; waits for Envoy if it is away."""
+        await self.opened.wait()
+        if self.denied is not None:
+            raise self.denied
+        while True:
+            resource = envoy_config.assignment(self.release, self.endpoints())
+            with contextlib.suppress(Unreachable):
+                file = files_of_release(self.release, self._envoy.places, resource)
+                return await self._envoy.publish(file)
+            await asyncio.sleep(0.05)
+
+    async def _healthy(self, port: int) -> bool:
+        return any(host.port == port and host.passes for host in await self._hosts())
+
+    async def _active(self, port: int) -> int:
+        return sum(self._load(host) for host in await self._hosts() if host.port == port)
+
+    async def _hosts(self) -> list[Host]:
+        return [host for host in await self._envoy.hosts() if host.release == self.release]
+
+    def _load(self, host: Host) -> int:
+        tcp = self.bundle.service.traffic.protocol == "tcp"
+        return host.connections if tcp else host.requests
+
+    # ---- looks ----------------------------------------------------------------------------------
+
+    def seen(self, hosts: tuple[Host, ...]) -> FleetSeen:
+        mine = {host.port: host for host in hosts if host.release == self.release}
+        states = [self._state(each, mine) for each in self.replicas.values()]
+        failures = [each.failure for each in self.replicas.values() if each.failure]
+        if self.denied is not None:
+            failures.append(failure(self.denied.code, self.denied.detail))
+        return FleetSeen(
+            self.release,
+            starting=states.count(State.STARTING),
+            ready=states.count(State.READY),
+            draining=states.count(State.DRAINING),
+            failed=states.count(State.FAILED),
+            in_flight=sum(self._load(host) for host in mine.values()),
+            restarts=self._gone_restarts + sum(each.restarts for each in self.replicas.values()),
+            failure=max(failures, key=lambda failure: failure.hopeless, default=None),
+        )
+
+    @staticmethod
+    def _state(replica: Replica, hosts: dict[int, Host]) -> State:
+        host = hosts.get(replica.port)
+        if replica.state is State.READY and not (host and host.passes):
+            return State.FAILED  # it was ready, but Envoy does not think so now
+        return replica.state
+
+    async def detach(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+def victims(staying: list[Replica], count: int) -> list[Replica]:
+    """Those that serve nobody first, then the youngest."""
+    order = sorted(staying, key=lambda each: (_VICTIMS.index(each.state), -each.index))
+    return order[: max(count, 0)]
+
+
+def _free(taken: dict[int, Replica], count: int) -> Iterator[int]:
+    index = 0
+    while count > 0:
+        if index not in taken:
+            count -= 1
+            yield index
+        index += 1
+
+
+class Supervisor:
+    """All fleets of one service."""
+
+    def __init__(self, root: Path, base: Path, envoy: Envoy) -> None:
+        self.fleets: dict[ReleaseId, Fleet] = {}
+        self._root, self._base, self._envoy = root, base, envoy
+        turnstile = asyncio.Semaphore(max(2, os.cpu_count() or 1))
+        self._doors = Doors(Ports(f"{root}:{os.getpid()}"), turnstile)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def open(self) -> None:
+        self._spawn(self._rotate_logs())
+
+    def fleet(self, bundle: Bundle) -> Fleet:
+        """The fleet of a release; a new one gets its cluster in Envoy in the background."""
+        release = bundle.release.id
+        if release not in self.fleets:
+            base = self._base / bundle.base_dir
+            fleet = Fleet(bundle, self._envoy, self._root, base, self._doors)
+            self.fleets[release] = fleet
+            self._spawn(self._until_gone(fleet))
+        return self.fleets[release]
+
+    def left_running(self) -> dict[ReleaseId, list[tuple[Instance, Process]]]:
+        """The instances that an earlier supervisor left, by release."""
+        found: dict[ReleaseId, list[tuple[Instance, Process]]] = {}
+        for path in sorted((self._root / "run").glob("*/*.json")):
+            instance = records.load(path, Instance)
+            process = Process.adopt(instance.identity) if instance else None
+            if instance is None or process is None:
+                path.unlink()
+            else:
+                found.setdefault(instance.release, []).append((instance, process))
+        return found
+
+    async def _until_gone(self, fleet: Fleet) -> None:
+        """The cluster of a fleet, from its first replica to its last."""
+        fleet_file = files_of_release(
+            fleet.release,
+            self._envoy.places,
+            envoy_config.assignment(fleet.release, fleet.endpoints()),
+        )
+        self._envoy.write(fleet_file)
+        try:
+            await self._publish_clusters()
+        except Refused as error:
+            fleet.denied = Refused("admission-denied", error.detail)
+        fleet.opened.set()
+        while fleet.size or fleet.replicas:
+            await fleet.empty.wait()
+            await asyncio.sleep(0.02)
+        del self.fleets[fleet.release]
+        self._envoy.forget(fleet_file.path)
+        if self.fleets:
+            await self._publish_clusters()
+        else:
+            await self._envoy.stop()
+
+    async def _publish_clusters(self) -> None:
+        while True:
+            places = self._envoy.places
+            clusters = [
+                envoy_config.cluster(name, fleet.bundle.service, places)
+                for name, fleet in sorted(self.fleets.items())
+                if fleet.denied is None
+            ]
+            try:
+                return await self._envoy.publish(files_of_kind("cds", places, clusters))
+            except Unreachable:
+                await asyncio.sleep(0.05)
+
+    def ready(self, release: ReleaseId, hosts: tuple[Host, ...]) -> int:
+        fleet = self.fleets.get(release)
+        return fleet.seen(hosts).ready if fleet else 0
+
+    def end_strays(self) -> None:
+        """Instances that no record tells of: their supervisor died between start and record."""
+        known = {
+            each.process.pid
+            for fleet in self.fleets.values()
+            for each in fleet.replicas.values()
+            if each.process
+        }
+        for pid in marked(str(self._root)):
+            if pid not in known:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)
+
+    async def _rotate_logs(self) -> None:
+        access = Path(self._envoy.places.access_log)
+        while True:
+            for fleet in tuple(self.fleets.values()):
+                settings = fleet.bundle.service.run.logs
+                paths = [each.log for each in fleet.replicas.values()]
+                for path in (*paths, self._envoy.log):
+                    with contextlib.suppress(OSError):
+                        logs.rotate(path, settings.max_size, settings.keep)
+                if logs.shift(access, settings.max_size, settings.keep):
+                    await self._envoy.reopen_logs()
+            await asyncio.sleep(_ROTATE_EVERY_S)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def detach(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for fleet in self.fleets.values():
+            await fleet.detach()
+
+
+def marked(root: str) -> Iterator[int]:
+    """Leaders of process groups that were started as instances under ``root``."""
+    needle = f"{MARK}={root}/".encode()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            pid = int(entry.name)
+            leads = os.getpgid(pid) == pid
+            if leads and needle in (entry / "environ").read_bytes() and Identity.of(pid):
+                yield pid
