@@ -1,0 +1,1 @@
+"""The effects shell: look, decide, record, act, sleep."""

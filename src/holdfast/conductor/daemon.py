@@ -1,0 +1,394 @@
+"""The conductor as a process of its own: start, stop, and one that comes back when it is killed.
+
+    holdfast up --> keeper (small, own session) --> conductor (this module, --serve)
+
+The keeper restarts a conductor that died by a signal or a bug. SIGTERM detaches: replicas keep
+serving and the next conductor continues, which is what makes upgrading a conductor safe. Stopping
+services is ``down``, never this. ``conductor.pid`` holds the conductor's and the keeper's pid.
+
+Only the standard library is imported at the top, so the keeper stays small.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import logging.handlers
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from holdfast.conductor.client import Client, NoConductor
+from holdfast.runtime.home import Home, UnsafeHome, write_private
+
+if TYPE_CHECKING:
+    from holdfast.conductor.wiring import Conductor
+
+log = logging.getLogger("holdfast.daemon")
+
+START_S_MAX = 30.0
+STOP_S_MAX = 30.0
+POLL_S = 0.02
+LOG_BYTES_MAX = 10_000_000
+LOGS_KEPT = 3
+TAIL_LINES = 20
+
+EXIT_OK, EXIT_USAGE, EXIT_REFUSED, EXIT_CRASH = 0, 2, 4, 70
+
+BACKOFF_S_MIN, BACKOFF_S_MAX = 0.05, 5.0
+#: A conductor that lived this long was healthy: the next restart is immediate again.
+HEALTHY_S = 10.0
+CRASHES_MAX = 5
+
+
+class DaemonTrouble(Exception):
+    """The conductor could not be started or stopped. ``tail`` is the end of its log."""
+
+    def __init__(self, detail: str, tail: tuple[str, ...] = ()) -> None:
+        super().__init__("\n  ".join((detail, *tail)))
+        self.detail, self.tail = detail, tail
+
+
+@dataclass(frozen=True, slots=True)
+class Pids:
+    conductor: int
+    keeper: int
+
+
+# ---- from outside -------------------------------------------------------------------------------
+
+
+def start_daemon(home: Home, listen: str | None = None, wait_s: float = START_S_MAX) -> int:
+    """Start a conductor for ``home`` and wait until it answers. Returns its pid.
+
+    When one runs already, that one's pid is returned. Raises ``DaemonTrouble`` and ``UnsafeHome``.
+    """
+    home.ensure()
+    until = time.monotonic() + wait_s
+    with _one_at_a_time(home, until):
+        return running_pid(home) or _start(home, listen, until)
+
+
+def _start(home: Home, listen: str | None, until: float) -> int:
+    ended, refused = _launch(home, listen), False
+    try:
+        while time.monotonic() < until:
+            if (running := running_pid(home)) is not None:
+                return running
+            # Refused means that another one is starting right now: that one will answer. The code
+            # can be read once only; after it comes the end of the pipe.
+            code = None if refused else _exit_code(ended)
+            refused = refused or code == EXIT_REFUSED
+            if code is not None and not refused:
+                raise DaemonTrouble(f"the conductor ended with {code}", log_tail(home))
+            time.sleep(POLL_S)
+    finally:
+        os.close(ended)
+    raise DaemonTrouble("no conductor answered in time", log_tail(home))
+
+
+@contextlib.contextmanager
+def _one_at_a_time(home: Home, until: float) -> Iterator[None]:
+    """Two who start or stop at the same time would leave a conductor that nobody asked for."""
+    descriptor = os.open(home.path / "conductor.starting", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while not _try_lock(descriptor):
+            if time.monotonic() > until:
+                raise DaemonTrouble("somebody else has been starting or stopping it for too long")
+            time.sleep(POLL_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _launch(home: Home, listen: str | None) -> int:
+    """Start a keeper that is nobody's child. Returns where its exit code can be read."""
+    ended, told = os.pipe()
+    words = [*_python(home, listen), "--launch", str(told)]
+    try:
+        with _open_log(home) as output:
+            subprocess.run(
+                words,
+                check=True,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                cwd="/",
+                pass_fds=(told,),
+            )
+    except subprocess.CalledProcessError as error:
+        os.close(ended)
+        raise DaemonTrouble(
+            f"the conductor ended with {error.returncode}", log_tail(home)
+        ) from None
+    finally:
+        os.close(told)
+    os.set_blocking(ended, False)
+    return ended
+
+
+def _exit_code(ended: int) -> int | None:
+    """The keeper's exit code; None while it lives."""
+    try:
+        told = os.read(ended, 16)
+    except BlockingIOError:
+        return None
+    return int(told) if told else EXIT_CRASH
+
+
+def stop_daemon(home: Home, wait_s: float = STOP_S_MAX) -> bool:
+    """Detach the conductor from its services and end it. False when none ran."""
+    if not home.exists():
+        return False
+    until = time.monotonic() + wait_s
+    with _one_at_a_time(home, until):
+        return _stop(home, until)
+
+
+def _stop(home: Home, until: float) -> bool:
+    pids = read_pids(home)
+    living = [pid for pid in (pids.keeper, pids.conductor) if _is_ours(pid)] if pids else []
+    for pid in living:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    while any(_is_ours(pid) for pid in living):
+        if time.monotonic() > until:
+            raise DaemonTrouble(f"the conductor did not end: pids {living}", log_tail(home))
+        time.sleep(POLL_S)
+    return bool(living)
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether ``pid`` is a conductor or keeper, and not whoever got a dead one's number."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"holdfast.conductor.daemon" in words
+
+
+def running_pid(home: Home) -> int | None:
+    """The pid of the conductor that answers for this home."""
+    try:
+        return int(Client(home).healthz()["pid"])
+    except NoConductor:
+        return None
+
+
+def read_pids(home: Home) -> Pids | None:
+    """Who wrote ``conductor.pid`` last. They may be dead: the lock file tells."""
+    try:
+        conductor, keeper = home.pid_file.read_text().split()
+        return Pids(int(conductor), int(keeper))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def log_tail(home: Home, lines: int = TAIL_LINES) -> tuple[str, ...]:
+    try:
+        with home.log_file.open(encoding="utf-8", errors="replace") as file:
+            return tuple(line.rstrip("\n") for line in deque(file, maxlen=lines))
+    except OSError:
+        return ()
+
+
+def _open_log(home: Home) -> BinaryIO:
+    """For what a dying Python prints; the conductor itself logs through ``logging``."""
+    descriptor = os.open(home.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    return os.fdopen(descriptor, "wb")
+
+
+def _python(home: Home, listen: str | None) -> list[str]:
+    words = [sys.executable, "-m", "holdfast.conductor.daemon", "--home", str(home.path)]
+    return [*words, "--listen", listen] if listen else words
+
+
+# ---- the keeper ---------------------------------------------------------------------------------
+
+
+class Keeper:
+    """Runs a conductor, again whenever it dies by a signal or a bug."""
+
+    def __init__(self, home: Home, listen: str | None) -> None:
+        self._words = [*_python(home, listen), "--serve", str(os.getpid())]
+        self._asked = False  # to end, and not to start another one
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def keep(self) -> int:
+        """Until asked to end, or until starting again is no use. Returns the last exit code."""
+        signal.signal(signal.SIGTERM, self._end)
+        signal.signal(signal.SIGINT, self._end)
+        pause_s, crashes, code = BACKOFF_S_MIN, 0, EXIT_OK
+        while not self._asked:
+            began = time.monotonic()
+            code = self._live()
+            if code in (EXIT_OK, EXIT_USAGE, EXIT_REFUSED):
+                return code
+            if time.monotonic() - began > HEALTHY_S:
+                pause_s, crashes = BACKOFF_S_MIN, 0
+            crashes += code > 0
+            if crashes > CRASHES_MAX:
+                return code
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, BACKOFF_S_MAX)
+        return max(code, EXIT_OK)
+
+    def _live(self) -> int:
+        """One life of a conductor, and how it ended."""
+        with subprocess.Popen(self._words, stdin=subprocess.DEVNULL) as child:
+            self._child = child
+            if self._asked:  # while it was being started
+                child.terminate()
+            return child.wait()
+
+    def _end(self, _signal: int, _frame: object) -> None:
+        self._asked = True
+        if self._child is not None:
+            self._child.terminate()
+
+
+# ---- the conductor ------------------------------------------------------------------------------
+
+
+def serve(home: Home, listen: str | None, keeper: int) -> int:
+    """Be the conductor until SIGTERM. Returns the exit code."""
+    from holdfast.conductor.lease import Held
+    from holdfast.conductor.server import NotLoopback
+    from holdfast.ledger import LedgerError
+
+    try:
+        home.ensure()
+        _begin_log(home)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(home, listen, keeper))
+    except Held as held:
+        log.error("refused: %s", held)
+        return EXIT_REFUSED
+    except (UnsafeHome, NotLoopback, LedgerError) as error:
+        log.error("cannot start: %s", error)
+        return EXIT_USAGE
+    except Exception:
+        log.exception("the conductor failed")
+        return EXIT_CRASH
+    return EXIT_OK
+
+
+async def _serve(home: Home, listen: str | None, keeper: int) -> None:
+    from holdfast.conductor.api import Api
+    from holdfast.conductor.server import make_server, tcp_socket, unix_socket
+    from holdfast.conductor.wiring import Conductor
+
+    extra = [tcp_socket(listen)] if listen else []
+    conductor = await Conductor.open(home)
+    try:
+        _end_on_signals(conductor)
+        server = make_server(Api(conductor).app())
+        sockets = [unix_socket(home.socket), *extra]
+        write_private(home.pid_file, f"{os.getpid()} {keeper}\n".encode())
+        serving = asyncio.create_task(server.serve(sockets), name="api")
+        log.info("serving as %s, generation %d", conductor.works.owner, conductor.lease.generation)
+        stopping = asyncio.create_task(conductor.stopping.wait(), name="stopping")
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        log.info("detaching: %s", conductor.why_stopping or "the API ended")
+        conductor.works.news.close()
+        stopping.cancel()
+        server.should_exit = True
+        await serving
+    finally:
+        await conductor.close()
+
+
+def _end_on_signals(conductor: Conductor) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, conductor.stop, signal.Signals(number).name)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+# ---- log ----------------------------------------------------------------------------------------
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line. Bodies, headers and tokens are never logged anywhere."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _begin_log(home: Home) -> None:
+    _open_log(home).close()  # made here so that its mode is 0600
+    handler = logging.handlers.RotatingFileHandler(
+        home.log_file, maxBytes=LOG_BYTES_MAX, backupCount=LOGS_KEPT, encoding="utf-8"
+    )
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+# ---- entry --------------------------------------------------------------------------------------
+
+
+def main(words: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="holdfast-conductor", description=__doc__)
+    parser.add_argument("--home", required=True, type=Path)
+    parser.add_argument("--listen", metavar="127.0.0.1:PORT")
+    parser.add_argument("--launch", type=int, metavar="FD", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", type=int, metavar="KEEPER", help=argparse.SUPPRESS)
+    given = parser.parse_args(words)
+    if not __debug__:
+        print("refused: Python runs with -O, but assertions carry safety here", file=sys.stderr)
+        return EXIT_USAGE
+    os.umask(0o077)
+    home = Home(given.home.absolute())
+    if given.serve is not None:
+        return serve(home, given.listen, given.serve)
+    if given.launch is None:
+        return Keeper(home, given.listen).keep()
+    if os.fork():
+        return EXIT_OK
+    code = Keeper(home, given.listen).keep()
+    with contextlib.suppress(OSError):  # who launched us may have stopped listening
+        os.write(given.launch, str(code).encode())
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,204 @@
+"""Leases with fencing: one holder per subject, and everyone can see whose turn it is.
+
+A subject is ``conductor`` or ``service/<name>``. The generation grows with every new holder and
+never shrinks, so a target can refuse the orders of an actor that was replaced without noticing.
+
+On one machine the lock file is the proof of life: the kernel releases it when its holder dies, so
+a successor need not wait for an expiry. The table is the memory: who, since when, generation.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.runtime.home import Home
+
+CONDUCTOR = "conductor"
+LEASE_S = 15.0
+RENEW_S = 5.0
+BUSY_S = 5.0
+LOCK_ATTEMPTS = 10
+LOCK_PAUSE_S = 0.02
+
+_SCHEMA = """
+create table if not exists leases (
+  subject text primary key,
+  owner text not null,
+  since real not null,
+  expires real not null,
+  generation integer not null check (generation > 0)
+) strict
+"""
+
+
+class LeaseError(Exception):
+    """Base: ``Held`` at the start, ``Lost`` later on."""
+
+
+class Held(LeaseError):
+    """Somebody else holds it; the message says who, since when and how to take over."""
+
+    def __init__(self, lease: Lease, now: float, hint: str) -> None:
+        held_s = max(0.0, now - lease.since)
+        super().__init__(
+            f"{lease.subject} is held by {lease.owner} for {held_s:.0f} s "
+            f"(generation {lease.generation}); {hint}"
+        )
+        self.lease, self.hint = lease, hint
+
+
+class Lost(LeaseError):
+    """A newer holder exists: whoever sees this must stop acting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    subject: str
+    owner: str
+    since: float  # seconds since the epoch
+    expires: float
+    generation: int
+
+
+class Leases:
+    """The lease table of one home."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        path.chmod(0o600)
+        self._db.execute("pragma journal_mode=wal")
+        self._db.execute(_SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def holder(self, subject: str) -> Lease | None:
+        row = self._db.execute(
+            "select subject, owner, since, expires, generation from leases where subject = ?",
+            (subject,),
+        ).fetchone()
+        return Lease(*row) if row else None
+
+    def acquire(
+        self, subject: str, owner: str, now: float, *, holder_is_dead: bool = False
+    ) -> Lease:
+        """Become the holder, with a generation above every earlier one.
+
+        Raises ``Held`` while another holder's lease has not expired, unless the caller knows
+        (by the lock file) that this holder does not live any more.
+        """
+        (lease,) = self.acquire_all((subject,), owner, now, holder_is_dead=holder_is_dead)
+        return lease
+
+    def acquire_all(
+        self, subjects: Sequence[str], owner: str, now: float, *, holder_is_dead: bool = False
+    ) -> tuple[Lease, ...]:
+        """All or none, in one durable write."""
+        with self._transaction("full"):
+            return tuple(self._acquire(each, owner, now, holder_is_dead) for each in subjects)
+
+    def _acquire(self, subject: str, owner: str, now: float, holder_is_dead: bool) -> Lease:
+        old = self.holder(subject)
+        if old and old.expires > now and not holder_is_dead:
+            raise Held(old, now, f"it expires in {old.expires - now:.0f} s unless renewed")
+        lease = Lease(subject, owner, now, now + LEASE_S, old.generation + 1 if old else 1)
+        self._db.execute(
+            "insert or replace into leases values (?, ?, ?, ?, ?)",
+            (subject, owner, now, lease.expires, lease.generation),
+        )
+        return lease
+
+    def renew(self, leases: tuple[Lease, ...], now: float) -> None:
+        """Extend all or raise ``Lost``. Not synced: a power cut may forget it, and does no harm."""
+        with self._transaction("normal"):
+            for lease in leases:
+                changed = self._db.execute(
+                    "update leases set expires = ? where subject = ? and generation = ?"
+                    " and owner = ?",
+                    (now + LEASE_S, lease.subject, lease.generation, lease.owner),
+                ).rowcount
+                if changed != 1:
+                    raise Lost(self._why_lost(lease))
+
+    def check(self, lease: Lease) -> None:
+        """Raise ``Lost`` when somebody took over. Called before every write of the holder."""
+        seen = self.holder(lease.subject)
+        if seen is None or (seen.generation, seen.owner) != (lease.generation, lease.owner):
+            raise Lost(self._why_lost(lease))
+
+    def release(self, lease: Lease, now: float) -> None:
+        """Let it expire now. The generation stays, because it must never be used again."""
+        self._db.execute(
+            "update leases set expires = ? where subject = ? and generation = ?",
+            (now, lease.subject, lease.generation),
+        )
+
+    def _why_lost(self, lease: Lease) -> str:
+        seen = self.holder(lease.subject)
+        newer = f"{seen.owner} holds generation {seen.generation}" if seen else "it was deleted"
+        return f"the lease of {lease.subject}, generation {lease.generation}, is lost: {newer}"
+
+    @contextmanager
+    def _transaction(self, synchronous: str) -> Iterator[None]:
+        self._db.execute(f"pragma synchronous={synchronous}")
+        self._db.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("rollback")
+            raise
+        self._db.execute("commit")
+
+
+class ConductorLock:
+    """The lock file of a home. While it is held, no second conductor starts."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._descriptor = os.open(home.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def take(self, leases: Leases, now: float) -> None:
+        """Raises ``Held`` with the owner's name when another conductor lives."""
+        # Somebody who only asks (``lock_is_held``) is in the way for microseconds.
+        for _attempt in range(LOCK_ATTEMPTS):
+            if self._try():
+                return
+            time.sleep(LOCK_PAUSE_S)
+        seen = leases.holder(CONDUCTOR) or Lease(CONDUCTOR, "an unknown owner", now, now, 0)
+        hint = (
+            "use that one (holdfast status), or stop it with SIGTERM and start again:"
+            " the replicas keep running meanwhile"
+        )
+        raise Held(seen, now, hint)
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def lock_is_held(home: Home) -> bool:
+    """Whether a conductor lives in this home."""
+    if not home.lock_file.exists():
+        return False
+    descriptor = os.open(home.lock_file, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        # Shared, so that two who only ask never mistake each other for a conductor.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
