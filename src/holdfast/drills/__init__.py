@@ -1,0 +1,1 @@
+"""Promises made executable: workload, fault, measurement, finding."""

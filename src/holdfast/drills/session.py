@@ -1,0 +1,42 @@
+"""A run of drills, one after the other, each on its own clean stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from holdfast.drills.catalog import Act, Drill, Ground
+from holdfast.drills.meters import GeneratorFailed, machine_facts
+from holdfast.drills.promises import catalogue
+from holdfast.drills.report import Report
+from holdfast.drills.stage import find_example
+from holdfast.drills.telling import Teller
+from holdfast.spec.model import Promises
+
+ENGINE_PROMISES = Promises(throughput=1e6, p99=0.010)
+
+
+def run_drills(
+    drills: Sequence[Drill], teller: Teller, quick: bool, replicas: int, command: str
+) -> Report:
+    """Play them all. A generator that broke is tried once more: it says nothing of Holdfast."""
+    ground = Ground(
+        tell=teller,
+        promises=catalogue(ENGINE_PROMISES),
+        quick=quick,
+        replicas=replicas,
+        on_pulse=teller.pulse,
+        spec_path=find_example(),
+    )
+    began = time.monotonic()
+    acts = [_play(drill, ground, teller) for drill in drills]
+    return Report(tuple(acts), machine_facts(), command, time.monotonic() - began)
+
+
+def _play(drill: Drill, ground: Ground, teller: Teller) -> Act:
+    teller.head(f"{drill.name}: {drill.says}")
+    try:
+        return drill.play(ground)
+    except GeneratorFailed as error:
+        teller.say(f"void, once more: {error}", "void")
+        return drill.play(ground)
