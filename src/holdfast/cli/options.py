@@ -1,0 +1,91 @@
+"""Options that every command understands in the same way."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which spec, which service, and whether a program reads the answer."""
+
+    file: Path | None = None
+    service: str | None = None
+    json: bool = False
+
+
+_FILE = click.option(
+    "-f", "--file", "file", type=click.Path(path_type=Path), metavar="FILE",
+    help="The spec file, or its directory. Default: the nearest holdfast.yaml.",
+)  # fmt: skip
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def at_home(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--file`` and ``--json``: for what concerns a home and no service in it."""
+
+    @_FILE
+    @_JSON
+    @functools.wraps(function)
+    def command(*args: object, file: Path | None, as_json: bool, **rest: object) -> object:
+        return function(Where(file, None, as_json), *args, **rest)
+
+    return command
+
+
+def addressed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--file``, ``--service`` and ``--json``; the command gets them as one ``Where``."""
+
+    @_FILE
+    @click.option(
+        "-s", "--service", metavar="NAME", shell_complete=_service_names,
+        help="The service meant. Needed only where there are several.",
+    )  # fmt: skip
+    @_JSON
+    @functools.wraps(function)
+    def command(
+        *args: object, file: Path | None, service: str | None, as_json: bool, **rest: object
+    ) -> object:
+        return function(Where(file, service, as_json), *args, **rest)
+
+    return command
+
+
+def reason(function: F) -> F:
+    return click.option(
+        "-m", "--reason", default="", metavar="TEXT", help="Why; kept in the ledger."
+    )(function)
+
+
+def detach(function: F) -> F:
+    return click.option(
+        "-d", "--detach", is_flag=True, help="Do not wait; the rollout goes on by itself."
+    )(function)
+
+
+def person() -> str:
+    """Who gives the command, as the ledger will name them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no passwd entry, as in many containers
+        return f"uid-{os.getuid()}"
+
+
+def _service_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    # Completion runs at every press of Tab and must never print an error.
+    from holdfast.cli.reach import names, reach
+
+    try:
+        return [name for name in names(reach(Where())) if name.startswith(incomplete)]
+    except Exception:
+        return []

@@ -1,0 +1,72 @@
+"""Words on a terminal, lines in a pipe, JSON for programs. Nothing here knows what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+#: What a colour means, not what it looks like.
+TONES = {"good": "green", "bad": "red", "wait": "yellow", "dim": "bright_black", "name": "cyan"}
+
+
+def colourful() -> bool:
+    """Colour only for a person's terminal that did not say no (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and not is_dumb()
+
+
+def is_dumb() -> bool:
+    return os.environ.get("TERM") == "dumb"
+
+
+def is_live() -> bool:
+    """May lines be rewritten in place?"""
+    return sys.stdout.isatty() and not is_dumb()
+
+
+def tone(text: str, name: str) -> str:
+    return click.style(text, fg=TONES[name]) if colourful() else text
+
+
+def bold(text: str) -> str:
+    return click.style(text, bold=True) if colourful() else text
+
+
+def plain(text: str) -> str:
+    """Text of a replica or of another person, without power over our terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def say(text: str = "") -> None:
+    """One line, at once: whoever reads our pipe sees it when it happens."""
+    print(text, flush=True)
+
+
+def say_json(document: object) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=False), flush=True)
+
+
+def say_json_line(document: object) -> None:
+    print(json.dumps(document, separators=(",", ":"), ensure_ascii=False), flush=True)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Aligned columns. The last is not padded, so lines have no trailing blanks."""
+    widths = [
+        max(len(click.unstyle(row[column])) for row in (header, *rows))
+        for column in range(len(header))
+    ]
+    return [_aligned([tone(word, "dim") for word in header], widths)] + [
+        _aligned(row, widths) for row in rows
+    ]
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [
+        cell + " " * (width - len(click.unstyle(cell)))
+        for cell, width in zip(row, widths, strict=True)
+    ]
+    return "  ".join(cells).rstrip()

@@ -1,0 +1,136 @@
+"""Which home, which spec file, which service, which conductor: from words to the thing itself."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.cli.complaint import Complaint
+from holdfast.runtime.home import SPEC_NAME, Home, find_home
+
+if TYPE_CHECKING:
+    from holdfast.cli.options import Where
+    from holdfast.conductor.client import Client
+
+ADDRESS_VARIABLE = "HOLDFAST_CONDUCTOR"
+TOKEN_VARIABLE = "HOLDFAST_TOKEN"
+_SERVICE_LINE = re.compile(r"^service:\s*[\"']?([a-z][a-z0-9-]*)", re.MULTILINE)
+
+
+def home_of(file: Path | None) -> Path:
+    return find_home(file).absolute()
+
+
+def spec_path(where: Where) -> Path | None:
+    """The spec file meant: the one named, else the nearest at or above this directory."""
+    if where.file is not None:
+        path = where.file / SPEC_NAME if where.file.is_dir() else where.file
+        if not path.is_file():
+            raise Complaint(f"there is no file {path}", "name another with -f", code="no-spec")
+        return path
+    here = Path.cwd()
+    found = (each / SPEC_NAME for each in (here, *here.parents))
+    return next((path for path in found if path.is_file()), None)
+
+
+def spec_text(where: Where) -> tuple[Path, str]:
+    """The path and the text of the spec; a missing one is said, with the way to get one."""
+    path = spec_path(where)
+    if path is None:
+        raise Complaint(
+            f"there is no {SPEC_NAME} here or in a directory above",
+            "write one with: holdfast init",
+            code="no-spec",
+        )
+    try:
+        return path.absolute(), path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise Complaint(
+            f"{path} is not UTF-8 text: {error.reason} at byte {error.start}",
+            "save it as UTF-8",
+            code="invalid-spec",
+        ) from error
+
+
+def named_in(path: Path | None) -> str | None:
+    """The service a spec file is about.
+
+    Read with one regular expression and not the loader: ``abort`` and ``rollback`` must work
+    while somebody has a broken spec open in an editor.
+    """
+    if path is None:
+        return None
+    try:
+        match = _SERVICE_LINE.search(path.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return None
+    return match[1] if match else None
+
+
+def reach(where: Where) -> Client:
+    """The conductor of this home, or the one ``HOLDFAST_CONDUCTOR`` and its token name."""
+    from holdfast.conductor.client import Client
+
+    if address := os.environ.get(ADDRESS_VARIABLE):
+        return Client(address, os.environ.get(TOKEN_VARIABLE))
+    return Client(Home(home_of(where.file)).socket)
+
+
+def pick_service(where: Where, client: Client) -> str:
+    """``--service``; else the spec file's service; else the only one there is."""
+    services = client.services()
+    known = [status["service"] for status in services]
+    wanted = where.service or (named_in(where.file) if where.file else None)
+    if wanted is not None:
+        return _known(wanted, known)
+    nearby = named_in(spec_path(where))
+    live = [status["service"] for status in services if not status["state"]["retired"]]
+    for choice in (known, [nearby] if nearby in known else [], live):
+        if len(choice) == 1:
+            return str(choice[0])
+    if not known:
+        raise Complaint("no service is deployed here", "holdfast up", code="no-service")
+    raise Complaint(
+        f"there are {len(known)} services here: {', '.join(known)}",
+        f"say which: --service {known[0]}",
+        code="ambiguous-service",
+    )
+
+
+def names(client: Client) -> list[str]:
+    return [status["service"] for status in client.services()]
+
+
+def _known(wanted: str, known: list[str]) -> str:
+    if wanted in known:
+        return wanted
+    others = f"there is {', '.join(known)}" if known else "nothing is deployed: holdfast up"
+    raise Complaint(f"there is no service {wanted!r} here", others, code="unknown-service")
+
+
+def is_running(client: Client) -> bool:
+    from holdfast.conductor.client import NoConductor
+
+    try:
+        client.healthz()
+    except NoConductor:
+        return False
+    return True
+
+
+def is_remote() -> bool:
+    """Whether the conductor is another machine's, so that it is not ours to start and stop."""
+    return bool(os.environ.get(ADDRESS_VARIABLE))
+
+
+def reach_or_start(where: Where, listen: str | None) -> tuple[Client, bool]:
+    """A conductor that answers, and whether this call started it."""
+    client = reach(where)
+    if is_remote() or is_running(client):
+        return client, False
+    from holdfast.conductor.daemon import start_daemon
+
+    start_daemon(Home(home_of(where.file)), listen)
+    return client, True

@@ -1,0 +1,31 @@
+"""``holdfast rollback``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from holdfast.cli.options import Where, addressed, detach, person
+from holdfast.cli.verbs import roll
+
+if TYPE_CHECKING:
+    from holdfast.conductor.client import Client, OutcomeDoc
+
+
+@click.command()
+@click.option("--to", metavar="RELEASE", help="Id, digest or version; default: the previous one.")
+@click.option("--force", is_flag=True, help="Even to a release that was rejected.")
+@detach
+@addressed
+def command(where: Where, to: str | None, force: bool, detach: bool) -> int:
+    """Go back to an earlier release.
+
+    One route write while the previous release is still warm. No window or freeze blocks it, and
+    the release that is left is refused by the next deploy unless forced.
+    """
+
+    def order(client: Client, service: str) -> OutcomeDoc:
+        return client.rollback(service, to, by=person(), force=force)
+
+    return roll(where, order, detach)
