@@ -133,7 +133,7 @@ def test_a_real_stream_since_n_equals_the_history(service):
 @pytest.mark.live
 def test_a_stream_without_since_begins_with_what_happens_next(service):
     service.deploy("v1")
-    end = service.client.history_end(service.name)
+    end = service.client.history_end()
     stream = service.client.events(service.name)
     hold = next(stream, None) if service.status()["holds"] else None
     assert hold is None or hold["index"] is None

@@ -114,7 +114,7 @@ class Watched:
 
 def begin(client: Client, service: str) -> Watched:
     """Mark the present end of the service's ledger, before a command is given."""
-    end = client.history_end(service)
+    end = client.history_end()
     return Watched(client, service, end, end)
 
 

@@ -228,7 +228,7 @@ class Client:
         """Any document by its path."""
         return self._call("GET", path)
 
-    def history_end(self, service: str | None = None) -> int:
+    def history_end(self) -> int:
         """The index that the next ledger entry will have: ``events`` from there on is news."""
         return int(self.healthz()["ledger"])
 

@@ -158,9 +158,15 @@ class Generator:
         elif len(self.lanes) + len(self.opening) < self.asked.connections:
             task = self.loop.create_task(self.connect(request))
             self.opening.add(task)
-            task.add_done_callback(self.opening.discard)
+            task.add_done_callback(self.opened)
         else:
             self.backlog.append(request)
+
+    def opened(self, task: asyncio.Task[None]) -> None:
+        """A connection was made or refused; what waits tries again instead of timing out."""
+        self.opening.discard(task)
+        if self.backlog and not task.cancelled():
+            self.dispatch(self.backlog.popleft())
 
     def idle_lane(self) -> Lane | None:
         while self.ready:
