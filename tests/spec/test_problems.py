@@ -56,7 +56,7 @@ def test_a_problem_is_one_line_of_the_agreed_form():
         ("port: 80", "traffic.port"),
         ("ports: [80]", "traffic.port"),
         ("name: x", "service"),
-        ("image: x", "run.command"),
+        ("cmd: x", "run.command"),
         ("environment: {}", "run.env"),
         ("max-surge: 1", "rollout.max_surge"),
         ("rollout: {maxUnavailable: 1}", "max_unavailable"),

@@ -13,7 +13,7 @@ from holdfast.cli.reach import named_in, spec_text
 
 if TYPE_CHECKING:
     from holdfast.conductor.client import DeployOptions
-    from holdfast.spec.model import Section
+    from holdfast.spec.section import Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _top_section() -> type[Section] | None:
 
 def _inner_section(section: type[Section] | None, part: str) -> type[Section] | None:
     """The part of the spec that the key ``part`` of ``section`` holds, if it holds one."""
-    from holdfast.spec.model import Section
+    from holdfast.spec.section import Section
 
     field = section.model_fields.get(part) if section is not None else None
     kind = field.annotation if field is not None else None

@@ -17,8 +17,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from holdfast.spec.kinds import Kind
-from holdfast.spec.model import Section, Service
+from holdfast.spec.model import Service
 from holdfast.spec.problem import one_line
+from holdfast.spec.section import Section
 
 Path = tuple[str | int, ...]
 

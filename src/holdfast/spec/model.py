@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import Field
 
 from holdfast.spec.kinds import (
     Clock,
@@ -26,42 +24,16 @@ from holdfast.spec.kinds import (
     Switch,
     Text,
 )
-
-
-class Section(BaseModel):
-    """A frozen part of the spec; unknown keys are problems."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-    _short: ClassVar[str | None] = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _expand(cls, value: object) -> object:
-        if value is None:  # `rollout:` with every key below it commented out
-            return {}
-        if cls._short and not isinstance(value, (dict, BaseModel)):
-            return {cls._short: value}
-        return value
-
-    @classmethod
-    def short_form(cls) -> str | None:
-        """The key a bare value stands for, e.g. ``strategy`` for ``rollout: canary``."""
-        return cls._short
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        full = handler.resolve_ref_schema(handler(core))
-        if not cls._short:
-            return {**full, "type": ["object", "null"]} if "required" not in full else full
-        short = {**full["properties"][cls._short]}
-        short.pop("default", None)
-        about: JsonSchemaValue = {k: full.pop(k) for k in ("title", "description") if k in full}
-        return {**about, "anyOf": [full, short] if "required" in full else [full, short, _EMPTY]}
-
-
-_EMPTY = {"type": "null"}
+from holdfast.spec.production.autoscaling import Autoscaling
+from holdfast.spec.production.delivery import Delivery
+from holdfast.spec.production.image import Image
+from holdfast.spec.production.kubernetes import Kubernetes
+from holdfast.spec.production.observability import Observability
+from holdfast.spec.production.regions import REGIONS, Region
+from holdfast.spec.production.resilience import Resilience
+from holdfast.spec.production.resources import Resources
+from holdfast.spec.production.waivers import Waiver
+from holdfast.spec.section import Section
 
 
 class Stop(Section):
@@ -357,3 +329,18 @@ class Service(Section):
     probes: Probes = Field(default=Probes(), description="when an instance may serve")
     rollout: Rollout = Field(default=Rollout(), description="how a new release replaces the old")
     promises: Promises = Field(default=Promises(), description="what the drills measure")
+    image: Image = Field(default=Image(), description="the container image")
+    resources: Resources = Field(default=Resources(), description="what one instance gets")
+    autoscaling: Autoscaling = Field(default=Autoscaling(), description="how replicas follow load")
+    regions: tuple[Region, ...] = Field(default=REGIONS, description="where it runs, primary first")
+    kubernetes: Kubernetes = Field(default=Kubernetes(), description="how it runs on Kubernetes")
+    delivery: Delivery = Field(default=Delivery(), description="from a commit to production")
+    observability: Observability = Field(
+        default=Observability(), description="metrics, alerts, logs, traces, dashboards"
+    )
+    resilience: Resilience = Field(
+        default=Resilience(), description="data services, backups, protection"
+    )
+    waivers: tuple[Waiver, ...] = Field(
+        default=(), description="findings of `holdfast check` accepted for a while, with a reason"
+    )

@@ -9,7 +9,8 @@ from typing import Any
 from holdfast.spec import fields, written
 from holdfast.spec.fields import Path, dotted, generic
 from holdfast.spec.load import Loaded
-from holdfast.spec.model import Section, Service
+from holdfast.spec.model import Service
+from holdfast.spec.section import Section
 from holdfast.spec.tree import Node
 
 DEFAULT, DERIVED = "default", "derived"

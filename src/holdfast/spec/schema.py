@@ -7,7 +7,8 @@ from typing import Any
 from pydantic_core import PydanticUndefined
 
 from holdfast.spec import fields, written
-from holdfast.spec.model import Section, Service
+from holdfast.spec.model import Service
+from holdfast.spec.section import Section
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -20,7 +20,6 @@ from holdfast.spec.tree import Node, Place
 #: Words of other tools for what is meant here.
 _ELSEWHERE = {
     "name": "service",
-    "image": "run.command",
     "cmd": "run.command",
     "args": "run.command",
     "environment": "run.env",

@@ -9,8 +9,8 @@ from typing import Any
 
 from holdfast.spec import fields
 from holdfast.spec.kinds import DURATION, RATE, SIZE
-from holdfast.spec.model import Section
 from holdfast.spec.scalar import typed
+from holdfast.spec.section import Section
 
 _SECONDS = (("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
 _BYTES = (
@@ -50,6 +50,9 @@ def plain(hint: Any, value: Any) -> Any:  # noqa: ANN401  # any value of the mod
     if isinstance(value, tuple):
         item = next(o for o in fields.options(hint) if typing.get_origin(o) is tuple)
         return [plain(typing.get_args(item)[0], each) for each in value]
+    if isinstance(value, dict):
+        item = next(o for o in fields.options(hint) if typing.get_origin(o) is dict)
+        return {name: plain(typing.get_args(item)[1], each) for name, each in value.items()}
     kind = next((k for o in fields.options(hint) if (k := fields.kind_of(o))), None)
     if value is None or kind is None or kind.phrase not in _UNITS:
         return value

@@ -1,0 +1,42 @@
+"""``image``: the container image."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from holdfast.spec.kinds import Count, Size, Text
+from holdfast.spec.section import Section
+
+
+class Image(Section):
+    """The container image: how it is built, named and kept small."""
+
+    _short: ClassVar[str | None] = "repository"
+    repository: Text | None = Field(
+        default=None,
+        description="registry and name; empty: registry.example.com/ and the service's name",
+    )
+    digest: Text | None = Field(
+        default=None,
+        description="sha256:... of what was built; empty: the delivery pipeline pins it",
+    )
+    language: Literal["auto", "rust", "python", "node", "go", "generic"] = Field(
+        default="auto", description="how it is built; auto: told by the first word of run.command"
+    )
+    linkage: Literal["static", "dynamic"] = Field(
+        default="static", description="of a compiled program: chooses the base image"
+    )
+    base: Text | None = Field(
+        default=None, description="base image with its digest; empty: distroless by language"
+    )
+    platforms: tuple[Literal["linux/amd64", "linux/arm64"], ...] = Field(
+        default=("linux/amd64", "linux/arm64"), description="what it is built for"
+    )
+    budget: Size = Field(default=50_000_000, description="a larger image fails the build")
+    user: Count = Field(default=65532, ge=1, le=2**31 - 1, description="uid and gid, never root")
+    tmpfs: dict[str, Size] = Field(
+        default_factory=lambda: {"/tmp": 67_108_864},
+        description="writable directories in memory; all else is read-only",
+    )
