@@ -46,8 +46,9 @@ def test_every_module_says_what_it_is():
 
 def test_pure_packages_never_ask_for_the_time_or_for_luck():
     words = re.compile(r"\bnow\(\)|uuid4|urandom|\bopen\(|datetime\.now|random\.")
-    for path in (ROOT / "src" / "holdfast" / "rollout").glob("*.py"):
-        assert not words.search(path.read_text("utf-8")), path.name
+    for package in ("rollout", "artifacts"):
+        for path in (ROOT / "src" / "holdfast" / package).rglob("*.py"):
+            assert not words.search(path.read_text("utf-8")), path.name
 
 
 def test_nothing_is_left_undone():

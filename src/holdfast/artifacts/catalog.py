@@ -1,0 +1,35 @@
+"""Every renderer of every family, and the one function that asks them all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from holdfast.artifacts.artifact import Artifact, Renderer
+from holdfast.artifacts.bundle import Bundle, bundle
+from holdfast.artifacts.containers import catalog as containers
+from holdfast.artifacts.delivery import catalog as delivery
+from holdfast.artifacts.kubernetes import catalog as kubernetes
+from holdfast.artifacts.observability import catalog as observability
+from holdfast.artifacts.resilience import catalog as resilience
+from holdfast.spec.model import Service
+
+FAMILIES: dict[str, tuple[Renderer, ...]] = {
+    "containers": containers.RENDERERS,
+    "kubernetes": kubernetes.RENDERERS,
+    "delivery": delivery.RENDERERS,
+    "observability": observability.RENDERERS,
+    "resilience": resilience.RENDERERS,
+}
+
+
+def artifacts(service: Service, only: Collection[str] = ()) -> Iterator[Artifact]:
+    """The artifacts of the families named in ``only``, or of all."""
+    for family, renderers in FAMILIES.items():
+        if not only or family in only:
+            for renderer in renderers:
+                yield from renderer(service)
+
+
+def render(service: Service, only: Collection[str] = ()) -> Bundle:
+    """The production set of a service: the same service gives the same bytes."""
+    return bundle(artifacts(service, only))

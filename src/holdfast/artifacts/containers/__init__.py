@@ -1,0 +1,1 @@
+"""Images: how they are built, kept small, scanned, signed and stored."""

@@ -1,0 +1,1 @@
+"""From a commit to production: pipelines, GitOps, progressive delivery."""

@@ -1,0 +1,1 @@
+"""Everything a cluster is told: workloads, scaling, security, mesh, the cluster itself."""

@@ -1,0 +1,1 @@
+"""Metrics, objectives, alerts, logs, traces and dashboards."""

@@ -1,0 +1,1 @@
+"""Regions, data services, backups, protection, chaos and runbooks."""

@@ -1,0 +1,1 @@
+"""What leaves the workshop: files on disk, upstream checkers, images, registries, scans."""
