@@ -224,6 +224,7 @@ class Conductor:
         gauge = Gauge(target.counters, works.clock)
         means = Means(journal, target, gauge, works.clock, gate)
         post = Post(name, means, lease.generation, works.owner)
+        target.watch(post.nudge)
         station = Station(
             Holdings(post, target, releases, lease, control_of, self._next_rollout, self._wall)
         )

@@ -6,7 +6,7 @@ retry. An order of an older generation than the newest one seen is refused (fenc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -81,6 +81,11 @@ class Target(Protocol):
         ...
 
     async def observe(self) -> Look: ...
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """``changed`` is called when another look is worth it. A hint: it may come too often, and
+        whoever relies on looks still looks now and then."""
+        ...
 
     async def perform(self, order: Order) -> None: ...
 

@@ -118,6 +118,7 @@ class _Target:
         self.last: list[Order] = []
         self.prepare, self.counters = world.prepare, world.counters
         self.suffer, self.aclose = world.suffer, world.aclose
+        self.watch = world.watch
 
     async def observe(self) -> Look:
         return await self._world.observe()

@@ -10,7 +10,8 @@ from holdfast.targets.base import Bundle
 from holdfast.targets.local.probe import Found, probe, smoke
 from holdfast.targets.local.reasons import failure
 
-_FIRST_PAUSE = 0.01
+_PAUSE_MIN = 0.005
+_PATIENCE = 0.05  # of the time a start took so far: looking again costs it at most so much more
 _SMOKE_TRIES = 2  # the second answer shows whether the first was bad luck
 
 
@@ -33,17 +34,17 @@ async def _ready(bundle: Bundle, port: int) -> Found:
     loop = asyncio.get_running_loop()
     ready, deadline = bundle.service.probes.ready, loop.time() + bundle.service.probes.start_within
     await asyncio.sleep(ready.delay)
-    pause, good, listened = _FIRST_PAUSE, 0, False
+    began, good, listened = loop.time(), 0, False
     while True:
         found = await probe(port, ready, bundle.service.traffic)
         good = good + 1 if found.ok else 0
         listened = listened or found.listening
         if good >= ready.successes:
             return found
+        pause = max(min((loop.time() - began) * _PATIENCE, ready.every), _PAUSE_MIN)
         if loop.time() + pause > deadline:
             return Found(False, listened, found.detail)
         await asyncio.sleep(pause)
-        pause = min(pause * 1.3, max(ready.every, _FIRST_PAUSE))
 
 
 def version_of(found: Found, probes: Probes, version: str) -> Failure | None:

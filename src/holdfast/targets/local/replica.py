@@ -52,6 +52,7 @@ class Surroundings:
     healthy: Callable[[int], Awaitable[bool]]  # does Envoy call this port healthy?
     active: Callable[[int], Awaitable[int]]  # requests or connections in flight
     turnstile: asyncio.Semaphore  # how many may be started at one moment
+    changed: Callable[[], None]  # a look would show something new
 
 
 class Replica:
@@ -59,7 +60,7 @@ class Replica:
 
     def __init__(self, around: Surroundings, index: int) -> None:
         self.index, self.name = index, str(index)
-        self.state = State.STARTING
+        self._state = State.STARTING
         self.failure: Failure | None = None
         self.restarts = 0
         self.published = False
@@ -75,6 +76,15 @@ class Replica:
         release = around.bundle.release.id
         self._record = record_path(around.root, release, index)
         self.log = log_path(around.root, release, self.name)
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state = state
+        self._around.changed()
 
     @property
     def retiring(self) -> bool:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,11 @@ _VICTIMS = (State.FAILED, State.STARTING, State.READY)  # who goes first
 
 @dataclass(frozen=True)
 class Doors:
-    """What all fleets of a service go through to start a program."""
+    """What all fleets of a service share."""
 
     ports: Ports
     turnstile: asyncio.Semaphore
+    changed: Callable[[], None]  # a look would show something new
 
 
 class Fleet:
@@ -59,6 +60,7 @@ class Fleet:
             self._healthy,
             self._active,
             doors.turnstile,
+            doors.changed,
         )
 
     @property
@@ -96,6 +98,7 @@ class Fleet:
             asyncio.get_running_loop().call_later(1.0, lambda: self.resize(self.size))
         self._gone_restarts += replica.restarts
         del self.replicas[replica.index]
+        self._around.changed()
         if not self.replicas:
             self.empty.set()
 
@@ -184,11 +187,11 @@ def _free(taken: dict[int, Replica], count: int) -> Iterator[int]:
 class Supervisor:
     """All fleets of one service."""
 
-    def __init__(self, root: Path, base: Path, envoy: Envoy) -> None:
+    def __init__(self, root: Path, base: Path, envoy: Envoy, changed: Callable[[], None]) -> None:
         self.fleets: dict[ReleaseId, Fleet] = {}
         self._root, self._base, self._envoy = root, base, envoy
         turnstile = asyncio.Semaphore(max(2, os.cpu_count() or 1))
-        self._doors = Doors(Ports(f"{root}:{os.getpid()}"), turnstile)
+        self._doors = Doors(Ports(f"{root}:{os.getpid()}"), turnstile, changed)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def open(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class LocalTarget:
         self._shelf = Shelf(self.root)
         self._opening = asyncio.Lock()
         self._opened = False
+        self._changed: Callable[[], None] = lambda: None
         self.envoy: Envoy
         self.supervisor: Supervisor
         self._edge: Edge
@@ -60,6 +61,9 @@ class LocalTarget:
         drift = self.envoy.changed_outside()
         weights = self._edge.weights_on_disk() if drift else self._shelf.standing.weights
         return Look(seen, weights, f"{drift} was changed outside Holdfast" if drift else None)
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
 
     async def perform(self, order: Order) -> None:
         await self._open()
@@ -131,7 +135,9 @@ class LocalTarget:
             if not self._opened:
                 self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self.envoy = Envoy(self._service, places_of(self.root), self.root / "logs")
-                self.supervisor = Supervisor(self.root, self._base, self.envoy)
+                self.supervisor = Supervisor(
+                    self.root, self._base, self.envoy, lambda: self._changed()
+                )
                 self._edge = Edge(self.envoy)
                 self._opened = True
                 self._take_over()

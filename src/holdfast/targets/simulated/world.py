@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -118,6 +118,9 @@ class World:
         now = self.advance()
         fleets = tuple(fleet.seen(now) for fleet in self.fleets.values() if fleet.exists)
         return Look(fleets, tuple(self.plane.weights.items()), self.trouble.drift)
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Tells nothing: in virtual time looking often costs nothing."""
 
     async def perform(self, order: Order) -> None:
         await self._travel()
