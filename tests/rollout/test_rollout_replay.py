@@ -22,6 +22,7 @@ from holdfast.rollout.model import (
     Step,
     StepEntered,
     Strategy,
+    WeightReached,
 )
 from holdfast.rollout.replay import Replay, replay
 
@@ -76,7 +77,7 @@ def test_another_policy_may_say_something_else_about_the_same_counters():
 
 
 def test_a_new_step_and_a_new_conductor_must_earn_pass_again():
-    for fact in (StepEntered(140.5, 1), ConductorStarted(140.5, 2, "b")):
+    for fact in (WeightReached(140.5, 1), ConductorStarted(140.5, 2, "b")):
         events = story(errors=0)
         marks = [turn.verdict.mark for turn in only([*events[:42], fact, *events[42:]]).turns]
         assert marks == [Mark.INSUFFICIENT, Mark.PASS, Mark.INSUFFICIENT]

@@ -311,6 +311,17 @@ def test_an_outage_of_both_arms_freezes_and_blames_nobody():
     assert "the cause is shared" in verdict.detail
 
 
+def test_an_outage_is_still_shared_after_a_step_a_pause_or_a_new_conductor():
+    tally = after(*[look((100, 0), (1900, 1))] * 3, *[look((100, 90), (1900, 10))] * 2)
+    assert judge(tally, POLICY).mark is Mark.FAIL
+    shared = after(*[look((100, 90), (1900, 1700))] * 5, tally=tally)
+    assert judge(shared, POLICY).mark is Mark.COMMON_CAUSE
+    for cold in (False, True):
+        assert judge(restart(shared, cold), POLICY).mark is Mark.COMMON_CAUSE
+    calm = after(*[look((100, 0), (1900, 1))] * 30, tally=restart(shared))
+    assert judge(calm, POLICY).mark is not Mark.COMMON_CAUSE
+
+
 def test_after_an_outage_the_window_is_fresh_and_the_release_can_still_pass():
     during = after(*[look((100, 0), (1900, 1))] * 3, *[look((100, 35), (1900, 700))] * 20)
     looks, tally = 0, during

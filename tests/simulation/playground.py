@@ -8,10 +8,11 @@ import functools
 import hashlib
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 
 from holdfast.conductor.conduct import Means, Post
 from holdfast.conductor.journal import MemoryJournal
-from holdfast.rollout.commands import Deploy, Rollback
+from holdfast.rollout.commands import Deploy, Rollback, base_of
 from holdfast.rollout.model import OnConflict, Release
 from holdfast.rollout.plan import plan_rollback, plan_rollout
 from holdfast.spec.model import Service
@@ -141,8 +142,11 @@ class Stage:
         new, spec = release(version, config), spec or self.spec
         await self.world.prepare(Bundle(new, spec))
         self._rollouts += 1
-        plan = plan_rollout(spec, self.post.state.stable, new, f"r{self._rollouts}")
-        return await self.post.command(Deploy(plan, "ann", on_conflict=OnConflict(policy), **more))
+        policy = OnConflict(policy)
+        plan = plan_rollout(spec, base_of(self.post.state, policy), new, f"r{self._rollouts}")
+        before = self.post.seen.fleet(new.id).restarts if self.post.seen else 0
+        plan = replace(plan, deaths_before=before)
+        return await self.post.command(Deploy(plan, "ann", on_conflict=policy, **more))
 
     async def rollback(self, version, **more):
         self._rollouts += 1

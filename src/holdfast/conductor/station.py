@@ -19,7 +19,15 @@ from holdfast.conductor.lease import Lease, Lost
 from holdfast.conductor.releases import Releases, Stored, UnknownRelease
 from holdfast.conductor.status import Snapshot, previous_release
 from holdfast.ledger import LedgerError
-from holdfast.rollout.commands import Abort, Deploy, Rejected, Rollback, ScaleTo, propose
+from holdfast.rollout.commands import (
+    Abort,
+    Deploy,
+    Rejected,
+    Rollback,
+    ScaleTo,
+    base_of,
+    propose,
+)
 from holdfast.rollout.model import OnConflict, Plan, Queued, Release, ReleaseId, Route
 from holdfast.rollout.plan import plan_rollback, plan_rollout
 from holdfast.rollout.state import ServiceState, wanted_releases
@@ -238,7 +246,7 @@ class Station:
             ask.by,
             forced=ask.force,
             restart=ask.restart,
-            on_conflict=ask.on_conflict or OnConflict(ask.service.rollout.on_conflict),
+            on_conflict=_policy(ask),
             gate=blocked(ask.service, self._have.wall()),
             override_gate=ask.override_gate,
         )
@@ -377,7 +385,7 @@ class Station:
         return stable is not None and stable.digest == release.digest
 
     def _plan(self, ask: Ask, service: Service, release: Release, rollout: str) -> Plan:
-        old = self.state.stable
+        old = base_of(self.state, _policy(ask))
         plan = plan_rollout(service, old, release, rollout)
         dispersion, sick = self._have.control(self.post, service)
         size = self._new_size(ask.service)
@@ -388,7 +396,12 @@ class Station:
             judge=replace(plan.judge, dispersion=dispersion),
             repair=sick and old is not None,
             replicas=plan.replicas if size is None else size,
+            deaths_before=self._deaths(release),
         )
+
+    def _deaths(self, release: Release) -> int:
+        seen = self.post.seen
+        return 0 if seen is None else seen.fleet(release.id).restarts
 
     def _new_size(self, service: Service) -> int | None:
         """The size in the spec, when it changed there: a manual ``scale`` outlives a deploy."""
@@ -405,6 +418,10 @@ class Station:
                 raise Rejected("nothing-to-go-back-to", "no earlier release was ever proven here")
             return found
         return self.release_named(to)
+
+
+def _policy(ask: Ask) -> OnConflict:
+    return ask.on_conflict or OnConflict(ask.service.rollout.on_conflict)
 
 
 def _rolling(service: Service) -> Service:

@@ -19,6 +19,7 @@ from holdfast.rollout.model import (
     Plan,
     PromoteRequested,
     Queued,
+    Release,
     Resumed,
     Retired,
     RevertOrdered,
@@ -154,20 +155,32 @@ def _deploy(state: ServiceState, ask: Deploy, at: float) -> Events:
     wanted_again = running is not None and _is_stable(state, new.digest) and not ask.restart
     if wanted_again and ask.on_conflict is OnConflict.REPLACE:
         return _abort(state, Abort(ask.by, f"{new.version}, which serves, is wanted again"), at)
-    plan = _rebased(state, ask.plan)
+    plan = _rebased(state, ask.plan, ask.on_conflict)
     started = Started(at, plan, ask.by, ask.forced or ask.override_gate)
     return started_over(state, started, ask.on_conflict)
 
 
-def _rebased(state: ServiceState, plan: Plan) -> Plan:
+def base_of(state: ServiceState, policy: OnConflict) -> Release | None:
+    """What a plan made now replaces; None: nothing, it is a first deploy.
+
+    That is what is proven. A plan that waits for a first deploy replaces what will be proven then;
+    without that it would be a first deploy itself and climb no ladder.
+    """
+    if state.stable is None and state.running is not None and policy is OnConflict.QUEUE:
+        return state.running.plan.new
+    return state.stable
+
+
+def _rebased(state: ServiceState, plan: Plan, policy: OnConflict) -> Plan:
     """The base is what is proven now: a rollout may have ended since the plan was made."""
-    if (plan.old is None) is not (state.stable is None):
+    base = base_of(state, policy)
+    if (plan.old is None) is not (base is None):
         raise Rejected(
             "base-changed",
             "what is deployed changed while the plan was made",
             "deploy again: a new plan is made",
         )
-    return replace(plan, old=state.stable)
+    return replace(plan, old=base)
 
 
 def _is_stable(state: ServiceState, digest: str) -> bool:

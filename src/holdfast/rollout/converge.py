@@ -68,9 +68,7 @@ def _stranded(state: ServiceState, last: RolloutState, seen: Observation) -> Des
     sides = [r.id for r in (last.plan.old, last.plan.new) if r is not None]
     sizes = {f.release: 0 for f in seen.fleets} | dict.fromkeys(sides, state.replicas)
     weights = {r: w for r, w in seen.weights if r in sides and w > 0}
-    if sum(weights.values()) != 100:
-        weights = {sides[-1]: 100}
-    return Desired(sizes, weights)
+    return Desired(sizes, _rescale(weights) if weights else {sides[0]: 100})
 
 
 def _going_up(state: ServiceState, run: RolloutState, seen: Observation) -> Desired:
@@ -86,7 +84,25 @@ def _going_up(state: ServiceState, run: RolloutState, seen: Observation) -> Desi
         sizes |= {new: new_size, old: old_size}
     else:
         sizes |= {new: wanted, old: state.replicas}  # the stable floor is frozen
-    return Desired(sizes, _split(new, old, weight))
+    return Desired(sizes, _lightened(state, run, seen, _split(new, old, weight)))
+
+
+def _lightened(
+    state: ServiceState, run: RolloutState, seen: Observation, weights: Weights
+) -> Weights:
+    """A release that was superseded half-way keeps what the old one cannot carry yet."""
+    assert run.plan.old is not None, "only an old release takes traffic back"
+    old = run.plan.old.id
+    others = {r: w for r, w in sorted(seen.weights) if r not in (run.plan.new.id, old) and w > 0}
+    ready = seen.fleet(old).ready
+    able = 100 * (ready + run.plan.limits.max_unavailable) // max(1, state.replicas) if ready else 0
+    excess = weights.get(old, 0) - max(able, seen.weight(old))
+    for release, weight in others.items():
+        share = min(weight, excess) if seen.fleet(release).ready else 0
+        if share > 0:
+            excess -= share
+            weights = {**weights, release: share, old: weights[old] - share}
+    return {release: weight for release, weight in weights.items() if weight > 0}
 
 
 def _split(new: ReleaseId, old: ReleaseId, weight: int) -> Weights:
@@ -100,15 +116,16 @@ def _rising_weight(state: ServiceState, run: RolloutState, seen: Observation, wa
     acked = seen.weight(run.plan.new.id)
     if run.phase is Phase.SETTLING:
         return 100
+    held = run.paused_at is not None or seen.drift is not None
+    most = min(acked, run.rung.weight) if held else run.rung.weight
     if ready >= wanted and (ready > 0 or state.replicas == 0):
-        held = run.paused_at is not None or seen.drift is not None
-        return min(acked, run.rung.weight) if held and acked < run.rung.weight else run.rung.weight
+        return most
     if run.plan.strategy is not Strategy.ROLLING or run.plan.rollback:
         return before
     # Rolling: traffic follows readiness, so the old fleet can shrink before the rung is whole.
     # Without room above, what may be unavailable is what lets the last old instances go.
     share = min(100, 100 * ready // max(1, state.replicas - _lent(run)))
-    return max(min(before, share), min(run.rung.weight, share)) if ready else 0
+    return min(most, share) if ready else 0
 
 
 def _surge(state: ServiceState, run: RolloutState) -> int:

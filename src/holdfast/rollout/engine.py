@@ -38,7 +38,8 @@ from holdfast.rollout.model import (
     WarmEnded,
     WeightReached,
 )
-from holdfast.rollout.state import Phase, RolloutState, ServiceState, evolve
+from holdfast.rollout.plan import FIRST
+from holdfast.rollout.state import FALL_S, Phase, RolloutState, ServiceState, evolve
 from holdfast.rollout.verdict import judge
 
 WAKE_LIVE_S = 0.1
@@ -95,8 +96,12 @@ def _between(state: ServiceState, seen: Observation) -> tuple[list[Event], list[
             return [*events, Dequeued(seen.now, waiting.plan.rollout, why_not)], []
         if seen.gate is not None and not waiting.plan.rollback:
             return events, [Hold(HoldCode.WINDOW_CLOSED, seen.gate)]
+        if state.stable is not None and state.replicas == 0:
+            detail = f"{waiting.plan.new.version} waits: the service is scaled to 0"
+            return events, [Hold(HoldCode.QUEUED, detail)]
         # The base is whatever is proven now, never the half-done release of the past.
-        plan = replace(waiting.plan, old=state.stable)
+        ladder = FIRST if state.stable is None else waiting.plan.ladder
+        plan = replace(waiting.plan, old=state.stable, ladder=ladder)
         events.append(Started(seen.now, plan, waiting.by))
     return events, _ending_holds(state)
 
@@ -147,7 +152,7 @@ def _rise(
     if slipped is not None:
         return [slipped], [Hold(HoldCode.STARTING, "the new fleet lost instances")]
     if run.phase is Phase.SETTLING:
-        return _settle(run, seen)
+        return _settle(state, run, seen)
     if run.reached_at is None:
         return _reach(state, run, seen)
     return _leave(state, run, verdict, seen)
@@ -155,7 +160,8 @@ def _rise(
 
 def _verdict(run: RolloutState, seen: Observation) -> Verdict:
     old = run.plan.old
-    sick = old is not None and seen.fleet(old.id).ready == 0
+    # An old fleet that went because the new one carries everything is no sick one.
+    sick = old is not None and seen.fleet(old.id).ready == 0 and run.rung.weight < 100
     alone = old is None or sick or run.plan.repair
     return judge(run.tally, run.plan.judge, repair=alone)
 
@@ -169,8 +175,9 @@ def _hard_gate(run: RolloutState, seen: Observation) -> RevertOrdered | None:
         tail = f"; last log line: {failure.log_tail[-1]}" if failure.log_tail else ""
         text = f"{new.version} {failure.code}: {failure.detail}{tail}"
         return RevertOrdered(seen.now, failure.code, text, "engine")
-    if fleet.restarts >= run.plan.limits.crash_loop and not run.plan.rollback:
-        text = f"instances of {new.version} died {fleet.restarts} times"
+    deaths = fleet.restarts - run.plan.deaths_before
+    if deaths >= run.plan.limits.crash_loop and not run.plan.rollback:
+        text = f"instances of {new.version} died {deaths} times"
         return RevertOrdered(seen.now, "crash-loop", text, "engine")
     if run.slips > run.plan.limits.crash_loop:
         text = f"{new.version} lost readiness {run.slips} times on this step"
@@ -214,13 +221,20 @@ def _slipped(state: ServiceState, run: RolloutState, seen: Observation) -> Slipp
     """Below the need after the step was reached. Losing within ``max_unavailable`` is not."""
     if run.reached_at is None:
         return None
-    need = run.needed(state.replicas) - run.plan.limits.max_unavailable
     ready = seen.fleet(run.plan.new.id).ready
-    if ready >= max(1, need) or state.replicas == 0:
+    if ready >= _least(state, run):
         return None
-    if run.phase is Phase.SETTLING and run.progress_at > (run.reached_at or 0.0):
-        return None  # noted once per bake; the supervisor replaces, deadlines watch
+    settling, last = run.phase is Phase.SETTLING, run.slipped_at
+    if settling and last is not None and seen.now - last < FALL_S:
+        return None  # the same fall, noted a moment ago
     return Slipped(seen.now, ready)
+
+
+def _least(state: ServiceState, run: RolloutState) -> int:
+    """New instances without which a reached step is not reached any more."""
+    if state.replicas == 0:
+        return 0
+    return max(1, run.needed(state.replicas) - run.plan.limits.max_unavailable)
 
 
 def _reach(
@@ -329,7 +343,9 @@ def _next(run: RolloutState, seen: Observation) -> list[Event]:
     return [_promoted(run.plan, seen.now)]
 
 
-def _settle(run: RolloutState, seen: Observation) -> tuple[list[Event], list[Hold]]:
+def _settle(
+    state: ServiceState, run: RolloutState, seen: Observation
+) -> tuple[list[Event], list[Hold]]:
     assert run.reached_at is not None, "baking starts with a time"
     # Lost instances begin it anew: what dies each few seconds must not outlast a short bake.
     calm_since = max(run.reached_at, run.progress_at)
@@ -338,7 +354,7 @@ def _settle(run: RolloutState, seen: Observation) -> tuple[list[Event], list[Hol
     if left > 0 and not run.skip:
         return [], [Hold(HoldCode.BAKING, f"{left:.1f} s left at 100 %")]
     # Promotion re-reads health: what was judged must be what serves now.
-    if weight < 100 or fleet.ready == 0:
+    if weight < 100 or fleet.ready < max(1, _least(state, run)):
         return [], [Hold(HoldCode.REFUGE, f"{fleet.ready} ready, {weight} % of the traffic")]
     return [_promoted(run.plan, seen.now)], []
 
@@ -388,10 +404,16 @@ def _no_home(state: ServiceState, run: RolloutState, seen: Observation) -> str |
     fleet = seen.fleet(home.id)
     if fleet.ready == 0 and fleet.failure is not None and fleet.failure.hopeless:
         return f"{home.version} cannot start: {fleet.failure.detail}; {revert.reason}"
-    if seen.now - revert.at > run.plan.limits.step_s:
+    if seen.now - revert.at > _way_back_s(run):
         ready = f"{fleet.ready} of {state.replicas} instances ready"
         return f"{home.version} did not come back ({ready}); {revert.reason}"
     return None
+
+
+def _way_back_s(run: RolloutState) -> float:
+    """As long as each rung may take on the way up, for every rung that was climbed."""
+    limits = run.plan.limits
+    return max(limits.step_s, min(limits.rollout_s, limits.step_s * (run.step + 1)))
 
 
 def _revert_to_nothing(run: RolloutState, seen: Observation) -> tuple[list[Event], list[Hold]]:

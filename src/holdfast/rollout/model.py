@@ -93,6 +93,7 @@ class Plan:
     judge: JudgePolicy = field(default_factory=JudgePolicy)
     rollback: bool = False  # a rollback: windows and freezes do not apply, nothing is judged
     repair: bool = False  # the old release was sick before: judge the new one by itself
+    deaths_before: int = 0  # of new instances in an earlier life: no crash loop of this rollout
 
 
 # ---- what was seen ------------------------------------------------------------------------------

@@ -18,12 +18,13 @@ from holdfast.rollout.verdict import clean_requests_needed
 from holdfast.spec.model import Rollout, Service
 
 RUNGS_MAX = 10  # a rolling update of thousands is still told in ten steps
+FIRST = (Step(100, 100),)  # nothing serves yet, so nothing can be compared or taken over
 
 
 def plan_rollout(service: Service, old: Release | None, new: Release, rollout: str) -> Plan:
     """The plan to replace ``old`` by ``new`` as the spec says. ``old`` None: first deploy."""
     strategy = Strategy(service.rollout.strategy)
-    ladder = (Step(100, 100),) if old is None else _ladder(service, strategy)
+    ladder = FIRST if old is None else _ladder(service, strategy)
     if service.rollout.approvals and old is not None:
         ladder = (Step(0, ladder[0].fleet, approvals=service.rollout.approvals), *ladder)
     return Plan(

@@ -2,27 +2,26 @@
 
 The recorded weights stay what they were: a policy that would have passed a step sooner is not given
 the traffic it would have had. So the time of the first FAIL is exact for a policy that is stricter
-than the recorded one, and the time of a PASS is an upper bound.
+than the recorded one, and the time of a PASS is an upper bound. Fleets are not recorded: while the
+old one was down the engine judged the new one by itself, which a replay cannot know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from holdfast.rollout.model import (
-    ConductorStarted,
     Event,
     JudgePolicy,
     Mark,
     Measured,
-    Plan,
     RevertOrdered,
     Started,
-    StepEntered,
     Verdict,
 )
-from holdfast.rollout.verdict import Tally, absorb, judge, restart
+from holdfast.rollout.state import RolloutState, ServiceState, evolve
+from holdfast.rollout.verdict import judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +70,9 @@ class Replay:
 
 @dataclass(slots=True)
 class _Run:
-    """The state of one rollout while its events are read."""
+    """One rollout while its events are read. ``state`` is the engine's own fold of them."""
 
-    plan: Plan
-    policy: JudgePolicy
-    since: float
-    tally: Tally = field(default_factory=Tally)
-    step: int = 0
+    state: RolloutState
     turns: list[Turn] = field(default_factory=list)
     requests: int = 0
     errors: int = 0
@@ -86,7 +81,7 @@ class _Run:
 
     def result(self) -> Replay:
         return Replay(
-            self.plan.rollout,
+            self.state.plan.rollout,
             tuple(self.turns),
             self.requests,
             self.errors,
@@ -101,30 +96,30 @@ def replay(events: Sequence[Event], policy: JudgePolicy | None = None) -> tuple[
 
 
 def _runs(events: Sequence[Event], policy: JudgePolicy | None) -> Iterator[_Run]:
-    run: _Run | None = None
+    """The evidence is folded as the engine folds it, so the same policy says the same again."""
+    state, run = ServiceState(""), None
     for event in events:
+        if isinstance(event, Started) and policy is not None:
+            event = replace(event, plan=replace(event.plan, judge=policy))
+        state = evolve(state, event)
         if isinstance(event, Started):
             if run is not None:
                 yield run
-            plan = event.plan
-            run = None if plan.rollback else _Run(plan, policy or plan.judge, event.at)
-        elif run is not None:
-            _follow(run, event)
+            assert state.rollout is not None, "one has just been started"
+            run = None if event.plan.rollback else _Run(state.rollout)
+        elif run is not None and state.rollout is not None:
+            _follow(run, state.rollout, event)
     if run is not None:
         yield run
 
 
-def _follow(run: _Run, event: Event) -> None:
+def _follow(run: _Run, state: RolloutState, event: Event) -> None:
+    run.state = state
     match event:
-        case StepEntered():
-            run.step = event.step
-            run.tally = restart(run.tally)
-        case ConductorStarted():
-            run.tally = restart(run.tally)
         case Measured():
             _look(run, event)
         case RevertOrdered() if run.reverted is None:
-            run.reverted = event.at - run.since
+            run.reverted = event.at - state.started_at
         case _:
             pass  # the other facts say nothing about requests
 
@@ -132,12 +127,11 @@ def _follow(run: _Run, event: Event) -> None:
 def _look(run: _Run, event: Measured) -> None:
     if run.turns and run.turns[-1].verdict.mark is Mark.FAIL:
         return  # from here on nobody would have been sent to the new release
-    old = run.plan.old.id if run.plan.old else None
-    counts = event.sample.arm(run.plan.new.id)
-    run.tally = absorb(run.tally, run.policy, event.sample, run.plan.new.id, old)
+    plan = run.state.plan
+    counts = event.sample.arm(plan.new.id)
     run.requests += counts.requests
     run.errors += counts.errors
     run.looks += 1
-    verdict = judge(run.tally, run.policy)
+    verdict = judge(run.state.tally, plan.judge, repair=plan.repair or plan.old is None)
     if not run.turns or run.turns[-1].verdict.mark is not verdict.mark:
-        run.turns.append(Turn(event.at, event.at - run.since, run.step, verdict))
+        run.turns.append(Turn(event.at, event.at - run.state.started_at, run.state.step, verdict))

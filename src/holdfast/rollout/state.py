@@ -49,6 +49,9 @@ class Phase(StrEnum):
     FINISHED = "finished"
 
 
+#: A fall of the new fleet that lasts while it bakes is noted again so often, in seconds.
+FALL_S = 1.0
+
 #: Reverts for these reasons say nothing against the release itself.
 BLAMELESS = frozenset({"abort", "scaled-to-zero", "source-down", "insufficient", "window"})
 
@@ -66,6 +69,7 @@ class RolloutState:
     progress_at: float = 0.0
     ready_most: int = 0
     slips: int = 0
+    slipped_at: float | None = None
     tally: Tally = field(default_factory=Tally)
     verdict: Judged | None = None
     approvers: frozenset[str] = frozenset()
@@ -198,16 +202,12 @@ def _evolve_rollout(run: RolloutState, event: RolloutEvent) -> RolloutState:  # 
             tally = restart(run.tally, cold=True) if _joined(run) else run.tally
             return replace(run, progress_at=event.at, ready_most=event.ready, tally=tally)
         case Slipped():
-            return replace(
-                run,
-                slips=run.slips + 1,
-                progress_at=event.at,
-                reached_at=None if run.phase is Phase.SHIFTING else run.reached_at,
-            )
+            return _slipped(run, event)
         case Judged():
             return replace(run, verdict=event)
         case SettleEntered():
-            return replace(run, phase=Phase.SETTLING, reached_at=event.at, skip=False)
+            fresh = replace(run, slips=0, slipped_at=None, skip=False)
+            return replace(fresh, phase=Phase.SETTLING, reached_at=event.at)
         case RevertOrdered():
             return replace(
                 run, phase=Phase.REVERTING, revert=event, step_at=event.at, paused_at=None
@@ -261,9 +261,23 @@ def _step_entered(run: RolloutState, event: StepEntered) -> RolloutState:
         progress_at=event.at,
         reached_at=None,
         slips=0,
+        slipped_at=None,
         approvers=frozenset(),
         skip=False,
         verdict=None,
+    )
+
+
+def _slipped(run: RolloutState, event: Slipped) -> RolloutState:
+    """On the way up the step must be reached again; a bake that goes on starts anew."""
+    shifting, last = run.phase is Phase.SHIFTING, run.slipped_at
+    lasts = not shifting and last is not None and event.at - last <= 2 * FALL_S
+    return replace(
+        run,
+        slips=run.slips if lasts else run.slips + 1,
+        slipped_at=event.at,
+        progress_at=event.at,
+        reached_at=None if shifting else run.reached_at,
     )
 
 
@@ -291,15 +305,20 @@ def _measured(run: RolloutState, event: Measured) -> RolloutState:
 def _resumed(run: RolloutState, event: Resumed) -> RolloutState:
     if run.paused_at is None:
         return run
-    pause = max(0.0, event.at - run.paused_at)
+    paused_at = run.paused_at
+
+    def moved(since: float) -> float:
+        """Later by the pause; a conductor that came during it has moved its timers already."""
+        return since + max(0.0, event.at - max(paused_at, since))
+
     # Evidence ages out: what was seen before a pause says little about now.
     return replace(
         run,
         paused_at=None,
-        paused_s=run.paused_s + pause,
-        step_at=run.step_at + pause,
-        progress_at=run.progress_at + pause,
-        reached_at=None if run.reached_at is None else run.reached_at + pause,
+        paused_s=run.paused_s + max(0.0, event.at - paused_at),
+        step_at=moved(run.step_at),
+        progress_at=moved(run.progress_at),
+        reached_at=None if run.reached_at is None else moved(run.reached_at),
         tally=restart(run.tally),
     )
 
@@ -310,10 +329,12 @@ def _rejected(state: ServiceState, event: RolloutEvent) -> ServiceState:
         return state
     if state.warm is not None and state.warm.release.id == run.plan.new.id:
         state = replace(state, warm=None)  # what is taken back is not kept at hand
-    if event.code in BLAMELESS:
+    if event.code in BLAMELESS or run.plan.rollback:
         return state
-    if run.plan.rollback or run.plan.old is None:
-        return state  # a first deploy is tried again when its surroundings are mended
+    if event.code == "deadline-rollout" and run.reached_at is not None:
+        return state  # it waited for evidence, people or a window: nothing was shown against it
+    if run.plan.old is None or run.plan.old.digest == run.plan.new.digest:
+        return state  # a first deploy or a restart is tried again when its surroundings are mended
     return replace(state, rejected=state.rejected | {run.plan.new.digest})
 
 
@@ -361,9 +382,10 @@ def wanted_releases(state: ServiceState) -> frozenset[ReleaseId]:
     found = {r.id for r in (state.stable,) if r is not None}
     if state.warm is not None:
         found.add(state.warm.release.id)
-    run = state.running
-    if run is not None:
+    run = state.rollout
+    if run is not None and (run.live or run.ending is Ending.STRANDED):
         found.add(run.plan.new.id)
         if run.plan.old is not None:
             found.add(run.plan.old.id)
+    found.update(waiting.plan.new.id for waiting in state.queue)
     return frozenset(found)

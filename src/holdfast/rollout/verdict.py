@@ -131,10 +131,11 @@ def restart(tally: Tally, cold: bool = False) -> Tally:
     it is valid across weights, and a fault must not be forgiven by climbing. The warm-up is the
     first exposure of the new release and is not repeated, because ten blind seconds at 50 % cost
     more users than a cold start; with ``cold=True`` (instances were added that never served) it is.
+    A common cause goes on until a look shows its end: a new step is no reason to blame for it.
     """
     trials = tuple(replace(t, window=NONE, whole=NONE, open=NONE) for t in tally.trials)
     exposed_s = 0.0 if cold else tally.exposed_s
-    return replace(tally, trials=trials, exposed_s=exposed_s, frozen=False)
+    return replace(tally, trials=trials, exposed_s=exposed_s)
 
 
 def _arms(metric: str, new: Counts, old: Counts) -> Arms:

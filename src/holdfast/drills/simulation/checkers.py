@@ -28,6 +28,7 @@ from holdfast.rollout.model import (
     StepEntered,
     Strategy,
 )
+from holdfast.rollout.replay import Replay
 from holdfast.targets.simulated.dataplane import Interval
 from holdfast.targets.simulated.fleet import Farewell
 from holdfast.targets.simulated.world import Glimpse, OrderSeen
@@ -63,6 +64,7 @@ RULES = {
     "pure": "the same look and state give the same decision",
     "busy": "a conductor rests between turns",
     "quiet": "at rest nothing is ordered and nothing recorded",
+    "replay": "a replay under the planned policy condemns whom the verdict condemned, then",
     "abort": "an abort is followed by the way back, never by a step",
 }
 
@@ -366,6 +368,18 @@ class Checkers:
             if bye.served and due is not None and bye.gone < due - 1e-6:
                 early = due - bye.gone
                 self.breach(bye.gone, "drain", f"{bye.release} went {early:.2f} s too early")
+
+    def replayed(self, now: float, replays: Sequence[Replay]) -> None:
+        """Not where a fleet may have been down: the engine saw it, the counters do not tell."""
+        past = {run.plan.rollout: run for run in self.told.past}
+        for again in replays:
+            run = past.get(again.rollout)
+            if run is None or not self.about.gentle:
+                continue
+            said = again.failed.at if again.failed is not None else None
+            then = run.back.at if run.back is not None and run.back.code == "verdict" else None
+            if then != said and (then is not None or run.ending is Ending.PROMOTED):
+                self.breach(now, "replay", f"{again.rollout}: {then} then, {said} in the replay")
 
     def at_rest(self, now: float, look: Glimpse) -> None:
         """Long after the last trouble: the proven release serves, and nobody else is left."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from holdfast.drills.simulation.scenario import TROUBLE_S
@@ -18,6 +19,7 @@ from holdfast.rollout.commands import (
     Resume,
     Rollback,
     ScaleTo,
+    base_of,
 )
 from holdfast.rollout.model import OnConflict, Release
 from holdfast.rollout.plan import plan_rollback, plan_rollout
@@ -128,8 +130,11 @@ class People:
             return
         post = await self._whoever_has_the_seat()
         self._rollouts += 1
-        plan = plan_rollout(service, post.state.stable, new, f"r{self._rollouts}")
         policy = OnConflict(service.rollout.on_conflict)
+        base = base_of(post.state, policy)
+        plan = plan_rollout(service, base, new, f"r{self._rollouts}")
+        before = post.seen.fleet(new.id).restarts if post.seen is not None else 0
+        plan = replace(plan, deaths_before=before)
         await self._ask(Deploy(plan, "ann", on_conflict=policy))
 
     async def _prepare(self, release: Release) -> bool:

@@ -33,9 +33,11 @@ from holdfast.rollout.model import (
     Measured,
     Observation,
     Order,
+    Plan,
     ReleaseId,
     Strategy,
 )
+from holdfast.rollout.replay import replay
 from holdfast.rollout.state import ServiceState, fold
 from holdfast.targets.base import Look, TargetError
 from holdfast.targets.simulated.behaviour import Weather
@@ -244,6 +246,7 @@ class Rig:
             self.checkers.breach(now, "memory", "fold(journal) is not the live state")
         for fleet in self.world.fleets.values():
             self.checkers.farewells(fleet.farewells)
+        self.checkers.replayed(now, replay(self.journal.recall(self.service)))
         self._succeeds(now)
 
     def _succeeds(self, now: float) -> None:
@@ -255,8 +258,16 @@ class Rig:
             judged = any(rung.judged for rung in run.plan.ladder)
             if run.ending is Ending.REVERTED and judged and code in SHORT_OF_EVIDENCE:
                 continue
+            if code == "deadline-rollout" and self._least_s(run.plan) > run.plan.limits.rollout_s:
+                continue  # nobody could have kept that deadline
             if run.ending is not Ending.PROMOTED:
                 self.checkers.breach(now, "succeeds", f"{run.plan.rollout}: {run.ending} by {code}")
+
+    def _least_s(self, plan: Plan) -> float:
+        """What the ladder takes at least, when each rung waits for one slow start."""
+        starts = self.scenario.cast.of(plan.new.id)
+        slow = starts.start_s + starts.start_spread_s / 2 + self.scenario.weather.ack_s
+        return len(plan.ladder) * slow
 
     # ---- the conductor's seat -------------------------------------------------------------------
 
