@@ -10,16 +10,18 @@ FAULTS = {
     "none": "behaves",
     "slow": "answers 50 ms late [seconds]",
     "wrong-length": "answers one decision too few",
+    "wrong-answer": "sells what it should buy, and buys what it should sell",
     "wrong-version": "says it is v0",
     "crashing": "dies after 200 batches [batches]",
     "exits-at-once": "ends right after its start",
     "never-listens": "runs, but never listens",
     "never-ready": "listens, but /ready stays 503",
-    "leaking": "keeps 1 MB of every batch [megabytes]",
+    "leaking": "keeps 4 MB of every batch until it may have no more memory [megabytes]",
     "errors-5pct": "answers 500 to 5 % of the batches [share]",
     "err500": "answers 500 to every batch",
 }
-DEFAULT_AMOUNTS = {"slow": 0.05, "crashing": 200, "leaking": 1, "errors-5pct": 0.05}
+OPPOSITE = bytes.maketrans(b"\x01\xff", b"\xff\x01")
+DEFAULT_AMOUNTS = {"slow": 0.05, "crashing": 200, "leaking": 4, "errors-5pct": 0.05}
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ class Fault:
         if self.name == "crashing" and self.batches > self.amount:
             os._exit(70)
         if self.name == "leaking":
-            self.hoard.append(os.urandom(int(self.amount * 1_000_000)))
+            self.leak()
         if self.name == "errors-5pct":
             self.debt += self.amount
             if self.debt >= 1:
@@ -70,5 +72,13 @@ class Fault:
                 return True
         return self.name == "err500"
 
+    def leak(self) -> None:
+        try:
+            self.hoard.append(b"\x01" * int(self.amount * 1_000_000))
+        except MemoryError:
+            os._exit(71)  # as a process ends that the kernel gives no more memory
+
     def spoil(self, decisions: bytes) -> bytes:
+        if self.name == "wrong-answer":
+            return decisions.translate(OPPOSITE)
         return decisions[:-1] if self.name == "wrong-length" else decisions

@@ -96,8 +96,9 @@ def drive(tmp_path: Path) -> Callable[..., Record]:
     """Run the real load process for its whole schedule."""
 
     def run(port: int, **options: object) -> Record:
-        asked = {"rate": 400.0, "duration": 0.5, "connections": 4, "timeout": 1.0, **options}
-        plan = LoadPlan(port, rows=0, method="GET", path="/", **asked)
+        usual = {"rate": 400.0, "duration": 0.5, "connections": 4, "timeout": 1.0}
+        usual |= {"rows": 0, "method": "GET", "path": "/"}
+        plan = LoadPlan(port, **{**usual, **options})
         with Load(plan, tmp_path / "load.npz", None) as load:
             load.process.wait(30)
             return load.stop()

@@ -58,6 +58,11 @@ def test_a_generator_that_did_not_hold_its_rate_proves_nothing_even_when_all_loo
     assert find(WHOLE, "d", 0, 1000, lame).mark == "void"
 
 
+@pytest.mark.req("P3")
+def test_a_slow_generator_does_not_excuse_a_request_that_was_refused() -> None:
+    assert find(WHOLE, "d", 1, 1000, Noise(held_rate=0.5)).mark == "broken"
+
+
 @pytest.mark.parametrize("measured, n", [(float("nan"), 1000), (1.0, 0)])
 def test_no_data_is_void_and_never_kept(measured: float, n: int) -> None:
     found = find(FAST, "d", measured, n)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from array import array
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from holdfast.drills.load import worst_of_each
 from holdfast.drills.record import Record, Window
 
 
@@ -72,11 +74,25 @@ def test_a_saved_record_is_read_back_whole(tmp_path: Path) -> None:
 
 
 def test_only_late_wake_ups_lower_the_rate_held_and_never_a_busy_server() -> None:
-    record = record_of(np.full(100, 5000.0))
+    record = record_of(np.full(1000, 5000.0))
     record.sent[90:] = np.nan
     assert record.held_rate() == 1.0
     record.facts["wake_lag_ms"] = [0.1, 80.0, 0.2, 0.3]
-    assert record.held_rate() == pytest.approx(0.75)
+    assert record.held_rate() == pytest.approx(1 - 0.030, abs=1e-4)
+
+
+def test_one_long_sleep_of_the_generator_counts_by_its_length_and_not_as_one_wake_up() -> None:
+    record = record_of(np.ones(10_000))
+    record.facts["wake_lag_ms"] = [*[0.1] * 8000, 2050.0]
+    record.facts["wake_at"] = np.linspace(0, 10, 8001)
+    assert record.held_rate() == pytest.approx(0.8, abs=1e-3)
+
+
+def test_thinning_the_wake_ups_keeps_the_worst_of_them() -> None:
+    lags = array("d", [0.1] * 1003)
+    lags[601] = 900.0
+    kept = worst_of_each(lags, 10)
+    assert len(kept) == len(lags[::10]) and max(kept) == 900.0
 
 
 def test_the_lag_of_the_generator_is_told_for_the_window_asked() -> None:

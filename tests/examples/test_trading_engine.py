@@ -1,4 +1,4 @@
-"""The reference engine: right decisions, strict HTTP, a clean end, and ten ways to be bad."""
+"""The reference engine: right decisions, strict HTTP, a clean end, and eleven ways to be bad."""
 
 from __future__ import annotations
 
@@ -183,6 +183,24 @@ class TestBadOnPurpose:
 
     def test_wrong_length_answers_one_decision_too_few(self, start_engine) -> None:
         assert len(start_engine("--fault", "wrong-length").decide(bytes(320))[1]) == 9
+
+    def test_wrong_answer_decides_the_opposite(self, start_engine) -> None:
+        rows = (np.random.default_rng(5).integers(-24, 24, (500, 8)) / 8).astype("<f4")
+        right = np.array(oracle(rows, "v2"))
+        _, body, _ = start_engine("--version", "v3", "--fault", "wrong-answer").decide(
+            rows.tobytes()
+        )
+        assert list(np.frombuffer(body, np.int8)) == list(-right)
+
+    def test_leaking_ends_when_it_may_have_no_more_memory(self, start_engine) -> None:
+        import resource
+
+        engine = start_engine("--fault", "leaking", "--amount", "20")
+        resource.prlimit(engine.process.pid, resource.RLIMIT_DATA, (200_000_000,) * 2)
+        with pytest.raises(OSError):
+            for _ in range(50):
+                engine.decide(bytes(32))
+        assert engine.process.wait(5) == 71
 
     def test_slow_takes_its_time(self, start_engine) -> None:
         began = time.monotonic()

@@ -33,8 +33,13 @@ OnPulse = Callable[[Pulse], None]
 
 #: What a target must find out before users do: dead, or broken from the first answer on.
 DEAD_VERSIONS = (
-    "exits-at-once", "never-listens", "never-ready", "err500", "wrong-version", "crashing",
+    "exits-at-once", "never-listens", "wrong-answer", "err500", "never-ready", "wrong-version",
+    "wrong-length", "crashing", "leaking",
 )  # fmt: skip
+
+
+#: Those that die of work, so that nothing shows before they are given some.
+DIE_WORKING = ("crashing", "leaking")
 
 
 @dataclass(frozen=True)
@@ -85,9 +90,9 @@ def run(
         ground.tell(f"load: {plan.rate:,.0f} requests/s of {plan.rows} rows, open loop")
         with Load(plan, stage.directory / "load.npz", ground.on_pulse) as running:
             running.wait_until_flowing()
-            meter = MachineMeter(stage.roots)
-            scenes += story(director)
-            noise = meter.noise()
+            with MachineMeter(stage.roots) as meter:
+                scenes += story(director)
+                noise = meter.noise()
             record = running.stop()
     noise = replace(noise, lag_p99_ms=round(record.lag_ms(), 3), held_rate=record.held_rate())
     return record, tuple(scenes), noise
@@ -321,7 +326,7 @@ def play_bad_versions(ground: Ground) -> Act:
 
     def story(director: Director) -> Iterable[Scene]:
         for fault in faults:
-            yield director.bad(fault, "rolling" if fault != "crashing" else "canary")
+            yield director.bad(fault, "canary" if fault in DIE_WORKING else "rolling")
 
     record, scenes, noise = run(ground, LoadPlan(0, rate=500, rows=100), story)
     played = scenes[1:]

@@ -1,12 +1,14 @@
 """One keep-alive connection of the load generator: one request at a time, every end accounted for.
 
 A lane never decides what a failure means; it reports one word: ``ok``, ``refused``, ``reset``,
-``timeout``, ``http-503``, ``short-answer``, ``wrong-answer``, ``wrong-version``, ``malformed``.
+``timeout``, ``http-503``, ``short-answer``, ``wrong-answer``, ``wrong-version``, ``malformed``,
+``surplus`` (more bytes than one answer: whose would the rest be?).
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,8 +22,8 @@ class Exchange:
     until: bytes = b"\r\n"
     answer_bytes: int | None = None  # the body must have exactly this length
     versions: frozenset[str] = frozenset()  # who may answer; empty: anybody
-    same_answer: bool = False  # all answers of one version must be equal
-    first_answers: dict[str, bytes] = field(default_factory=dict)
+    right: Mapping[str, bytes] = field(default_factory=dict)  # the answer by version
+    right_else: bytes | None = None  # the answer of versions that are not in ``right``
 
     def judge(self, status: int, body: bytes, who: str) -> str:
         if not 200 <= status < 300:
@@ -30,7 +32,8 @@ class Exchange:
             return "short-answer"
         if self.versions and who not in self.versions:
             return "wrong-version"
-        if self.same_answer and self.first_answers.setdefault(who, body) != body:
+        wanted = self.right.get(who, self.right_else)
+        if wanted is not None and body != wanted:
             return "wrong-answer"
         return "ok"
 
@@ -96,8 +99,9 @@ class Lane(asyncio.Protocol):
     def _answered(self, status: int, body: bytes, who: str, close: bool) -> None:
         request, self.request = self.request, None
         assert request is not None
-        self.pool.report(request, self.exchange.judge(status, body, who), who)
-        if close:
+        kind = "surplus" if self.buffer else self.exchange.judge(status, body, who)
+        self.pool.report(request, kind, who)
+        if close or self.buffer:
             self._end("reset")
         else:
             self.pool.freed(self)

@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
+from holdfast.drills import oracle
 from holdfast.drills.lane import Exchange, Lane
 from holdfast.drills.record import OK, Record
 
@@ -35,6 +36,7 @@ SWEEP_S = 0.02
 PULSE_S = 0.2
 TICK_S_MIN = 0.00025
 CLOCK_MONOTONIC = 1
+WAKES_MAX = 50_000  # of which a record keeps the lag
 TFD_NONBLOCK = os.O_NONBLOCK
 
 
@@ -262,10 +264,11 @@ class Generator:
         notes = self.notes
         asked = {k: v for k, v in vars(self.asked).items() if isinstance(v, (int, float, str))}
         asked.pop("body", None)
+        stride = max(1, len(notes.wake_at) // WAKES_MAX)
         facts = {
             "loop": type(self.loop).__module__.split(".")[0],
-            "wake_at": list(notes.wake_at[:: max(1, len(notes.wake_at) // 50_000)]),
-            "wake_lag_ms": list(notes.wake_lag_ms[:: max(1, len(notes.wake_at) // 50_000)]),
+            "wake_at": list(notes.wake_at[::stride]),
+            "wake_lag_ms": worst_of_each(notes.wake_lag_ms, stride),
         }
         return Record(
             start=self.start,
@@ -281,27 +284,28 @@ class Generator:
         )
 
 
+def worst_of_each(lags_ms: array[float], stride: int) -> list[float]:
+    """The largest of every ``stride`` lags: thinning must never lose the moment of a stall."""
+    return [max(lags_ms[at : at + stride]) for at in range(0, len(lags_ms), stride)]
+
+
 def _connect_failure(error: Exception) -> str:
     return "refused" if isinstance(error, ConnectionRefusedError) else "unreachable"
 
 
-def rows_of_noise(rows: int, seed: int = 7) -> bytes:
-    """A batch for the example engine: the same bytes for the same seed, everywhere."""
-    return np.random.default_rng(seed).standard_normal((rows, 8)).astype("<f4").tobytes()
-
-
 def exchange_of(asked: argparse.Namespace) -> Exchange:
-    body = rows_of_noise(asked.rows) if asked.rows else base64.b64decode(asked.body)
+    body = oracle.batch(asked.rows) if asked.rows else base64.b64decode(asked.body)
     versions = frozenset(v for v in asked.versions.split(",") if v)
     if asked.protocol == "tcp":
         return Exchange(body, "tcp", until=asked.until.encode().decode("unicode_escape").encode())
     head = f"{asked.method} {asked.path} HTTP/1.1\r\nhost: {asked.host}:{asked.port}\r\n"
     length = f"content-length: {len(body)}\r\n" if body or asked.method == "POST" else ""
+    payload = (head + length + "\r\n").encode() + body
+    if not asked.rows:
+        return Exchange(payload, versions=versions)
+    right, right_else = oracle.answers(asked.rows)
     return Exchange(
-        (head + length + "\r\n").encode() + body,
-        answer_bytes=asked.rows or None,
-        versions=versions,
-        same_answer=bool(asked.rows),
+        payload, answer_bytes=asked.rows, versions=versions, right=right, right_else=right_else
     )
 
 

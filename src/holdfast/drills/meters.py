@@ -24,6 +24,7 @@ from holdfast.drills.record import Record, Window
 
 Pulse = dict[str, Any]
 STOP_S_MAX = 30.0
+LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +118,39 @@ class CpuSeconds:
     at: float
     busy: float
     steal: float
-    own: float
 
 
 class MachineMeter:
     """Who used the processors: ours, others, the hypervisor.
 
-    Ours are the trees below known roots. A process counts with its children that ended, so the
-    time of a replica that was replaced is in the conductor that waited for it, and never twice.
+    Ours are the trees below known roots. They are looked at again and again and the last word of
+    each process is kept, because in a drill many end, some by kill -9 together with the parent
+    that would have inherited their time: what they used must not look like somebody else's.
     """
 
-    def __init__(self, roots: Callable[[], Iterable[int]]) -> None:
-        self.roots = roots
-        self.begin = self._read()
+    def __init__(self, roots: Callable[[], Iterable[int]], every_s: float = LOOK_EVERY_S) -> None:
+        self.roots, self.every_s = roots, every_s
+        self.used: dict[tuple[int, float], float] = {}
+        self._look()
+        self.own_before, self.begin = sum(self.used.values()), _read()
+        self.over = threading.Event()
+        self.watcher = threading.Thread(target=self._watch, daemon=True, name="machine")
+        self.watcher.start()
+
+    def __enter__(self) -> MachineMeter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.watcher.join()
 
     def noise(self, record: Record | None = None, window: Window | None = None) -> Noise:
-        end = self._read()
+        self.over.set()
+        self.watcher.join()
+        self._look()
+        end, own = _read(), self.own_s()
         capacity = max(1e-9, (end.at - self.begin.at) * (os.cpu_count() or 1))
-        foreign = (end.busy - self.begin.busy) - (end.own - self.begin.own)
+        foreign = (end.busy - self.begin.busy) - own
         return Noise(
             foreign=round(min(1.0, max(0.0, foreign / capacity)), 4),
             steal=round(max(0.0, (end.steal - self.begin.steal) / capacity), 4),
@@ -142,21 +158,26 @@ class MachineMeter:
             held_rate=round(record.held_rate(window), 6) if record else 1.0,
         )
 
-    def _read(self) -> CpuSeconds:
-        cpu = psutil.cpu_times()
-        busy = cpu.user + cpu.nice + cpu.system + getattr(cpu, "irq", 0.0)
-        busy += getattr(cpu, "softirq", 0.0)
-        steal = float(getattr(cpu, "steal", 0.0))
-        return CpuSeconds(time.monotonic(), busy, steal, self._own())
+    def own_s(self) -> float:
+        """Processor seconds of ours so far, of the living and of those that ended."""
+        return sum(self.used.values()) - self.own_before
 
-    def _own(self) -> float:
-        family = {p.pid: p for root in {os.getpid(), *self.roots()} for p in _tree(root)}
-        total = 0.0
-        for process in family.values():
+    def _watch(self) -> None:
+        while not self.over.wait(self.every_s):
+            self._look()
+
+    def _look(self) -> None:
+        for process in {p for root in (os.getpid(), *self.roots()) for p in _tree(root)}:
             with contextlib.suppress(psutil.Error):
                 used = process.cpu_times()
-                total += used.user + used.system + used.children_user + used.children_system
-        return total
+                self.used[process.pid, process.create_time()] = used.user + used.system
+
+
+def _read() -> CpuSeconds:
+    cpu = psutil.cpu_times()
+    busy = cpu.user + cpu.nice + cpu.system + getattr(cpu, "irq", 0.0)
+    busy += getattr(cpu, "softirq", 0.0)
+    return CpuSeconds(time.monotonic(), busy, float(getattr(cpu, "steal", 0.0)))
 
 
 def _tree(root: int) -> list[psutil.Process]:

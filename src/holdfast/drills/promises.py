@@ -2,8 +2,9 @@
 
 A finding is *void* when the run cannot be believed: the generator did not hold its rate, or a
 bound of time was missed while other programs had the processors. A run that holds in spite of
-noise holds, because noise never makes anything faster. Lost requests are never excused by noise,
-with one exception: when every one of them ran out of time on a machine that others kept busy.
+noise holds, because noise never makes anything faster. Lost requests are excused neither by noise
+nor by a slow generator: what was refused, reset or wrong was so whenever it was asked. One
+exception: when every one of them ran out of time on a machine that others kept busy.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def find(
     void: str | None = None
     if n <= 0 or measured != measured:
         void = "nothing was measured"
-    elif noise.generator_failed:
+    elif noise.generator_failed and (kept or promise.timed):
         void = noise.generator_failed
     elif not kept and promise.timed and noise.disturbed:
         void = noise.disturbed

@@ -150,13 +150,17 @@ class Record:
         return float(np.percentile(woke, percent)) if len(woke) else 0.0
 
     def held_rate(self, window: Window | None = None) -> float:
-        """Share of its wake-ups at which the generator was in time to send what was due.
+        """Share of the schedule at which the generator was in time to send what was due.
 
-        A server that keeps all connections busy does not lower it: that is the server's doing,
-        and shows as latency and as timeouts.
+        By time, not by wake-ups: one sleep of two seconds is one late wake-up of thousands. A
+        server that keeps all connections busy does not lower it: that is the server's doing, and
+        shows as latency and as timeouts.
         """
         woke = self._lags_ms(window)
-        return float((woke < WAKE_MS_MAX).mean()) if len(woke) else 0.0
+        if not len(woke):
+            return 0.0
+        late_s = float(np.clip(woke - WAKE_MS_MAX, 0, None).sum()) / 1e3
+        return max(0.0, 1.0 - late_s / (window or self.window).seconds)
 
     def _lags_ms(self, window: Window | None) -> Floats:
         woke = np.asarray(self.facts["wake_lag_ms"], dtype=np.float64)

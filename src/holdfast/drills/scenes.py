@@ -88,8 +88,9 @@ class Director:
         if strategy == "canary":
             metrics = {"metrics": ["errors", "slow"]} if fault == "slow" else {}
             rollout = {"analysis": {"warm_up": "500ms", **metrics}}
+        limits = {"memory": "256MiB"} if fault == "leaking" else {}
         edition = Edition(
-            self.next_version(), fault, strategy, rollout, probes={"start_within": "5s"}
+            self.next_version(), fault, strategy, rollout, {"start_within": "5s"}, limits
         )
         return self._roll(f"bad: {fault}", edition, "reverted")
 

@@ -33,7 +33,8 @@ STAGE_MARK = "DRILL_STAGE"
 SERVICE = "trading-engine"
 PATIENCE_S = 60.0
 DOWN_S_MAX = 15.0
-ONE_ROW = "32-bytes-are-one-row-of-features"
+#: 32 bytes are one row; every version that decides right buys it.
+ONE_ROW, BUY = "BUY@" + "." * 28, "\x01"
 
 Tell = Callable[[str], None]
 
@@ -82,6 +83,7 @@ class Edition:
     strategy: str = "rolling"
     rollout: dict[str, Any] = field(default_factory=dict)
     probes: dict[str, Any] = field(default_factory=dict)
+    limits: dict[str, Any] = field(default_factory=dict)
 
 
 class Facts:
@@ -184,13 +186,13 @@ class Stage:
         """The example's spec with this edition in it. JSON is YAML."""
         command = [sys.executable, str(self.spec_path.parent / "engine.py")]
         command += ["--version", edition.version, "--fault", edition.fault]
-        smoke = {"path": "/decide", "method": "POST", "body": ONE_ROW}
+        smoke = {"path": "/decide", "method": "POST", "body": ONE_ROW, "contains": BUY}
         probes = {"ready": "/ready", "live": "/health", "version_header": "x-version"}
         probes["start_within"] = "30s"  # a busy machine is not a bad version
         spec = {
             "service": self.service,
             "version": edition.version,
-            "run": {"command": command, "env": {STAGE_MARK: self.mark}},
+            "run": {"command": command, "env": {STAGE_MARK: self.mark}, "limits": edition.limits},
             "replicas": self.replicas,
             "traffic": {"port": self.port, "idempotent": True, "access_log": False},
             "probes": {**probes, "smoke": [smoke], **edition.probes},
