@@ -145,6 +145,38 @@ def test_changed_rows_are_found_at_the_very_entry(written, attack):
 
 
 @pytest.mark.req("I4", "T140")
+@pytest.mark.parametrize("index", [-(2**63), -7, SIZE, 2**62 + 1, 2**63 - 1])
+def test_an_added_row_is_found_wherever_it_is_put(written, index):
+    row = "SELECT ?, stream, kind, body, blob, wall_us FROM entries WHERE idx = ?"
+    sql(written, (f"INSERT INTO entries {row}", (index, VICTIM)))
+    assert found(written).proof is Proof.SEQUENCE
+
+
+@pytest.mark.req("I4")
+def test_a_ledger_that_calls_itself_another_is_found(written):
+    sql(written, ("UPDATE meta SET value = 'example.com/other' WHERE name = 'origin'",))
+    assert found(written).proof is Proof.SIGNATURE
+
+
+@pytest.mark.req("I4", "I2")
+@pytest.mark.parametrize("kept", [0, 1])
+def test_one_of_the_two_public_keys_is_not_enough(written, kept):
+    keys = written.parent / "keys" / "log.vkey"
+    keys.write_text(keys.read_text().splitlines()[kept] + "\n")
+    finding = found(written)
+    assert finding.proof is Proof.SIGNATURE and "both sign" in finding.found
+
+
+@pytest.mark.req("I4")
+def test_a_lost_ledger_does_not_begin_anew_and_keeps_its_name(written):
+    keys = (written.parent / "keys" / "log.vkey").read_text()
+    written.unlink()
+    with pytest.raises(LedgerTampered, match=r"remove ledger\.witness\.checkpoint"):
+        Ledger.open(written, "example.com/anew")
+    assert (written.parent / "keys" / "log.vkey").read_text() == keys
+
+
+@pytest.mark.req("I4", "T140")
 @pytest.mark.parametrize("change", [edit, delete, reorder])
 def test_recomputed_hashes_do_not_lead_to_the_signed_root(written, change):
     forge(written, change)

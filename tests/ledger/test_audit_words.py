@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,13 +82,62 @@ def test_a_forged_proof_exits_1_and_says_why(home, tmp_path, capsys):
     assert "leads to root" in capsys.readouterr().err
     proof.write_bytes(b"\xff\xfe")
     assert main(["audit", "check", str(proof), "--home", str(home)]) == 1
-    assert "not UTF-8" in capsys.readouterr().err
+    assert f"error: {proof}: found no proof, wanted" in capsys.readouterr().err
 
 
-def test_a_proof_of_an_entry_that_is_not_there_exits_1(home, capsys):
-    assert main(["audit", "prove", "20", "--home", str(home)]) == 1
-    assert "no entry 20 in a tree of 20" in capsys.readouterr().err
+def test_a_proof_of_an_entry_that_is_not_there_is_a_wrong_word_with_a_hint(home, capsys):
+    assert main(["audit", "prove", "20", "--home", str(home)]) == 2
+    said = capsys.readouterr().err
+    assert "there is no entry 20; 20 are signed" in said and "hint: holdfast history" in said
     assert main(["audit", "prove", "-1", "--home", str(home)]) == 2
+
+
+@pytest.mark.req("I4")
+@pytest.mark.parametrize("foreign", [sys.executable, "/dev/zero", "/dev/null"])
+@pytest.mark.parametrize("option", ["--against", "--keys"])
+def test_any_file_in_place_of_a_checkpoint_or_keys_is_refused_and_never_a_crash(
+    home, capsys, foreign, option
+):
+    assert main(["audit", "verify", "--home", str(home), option, foreign]) == 1
+    said = capsys.readouterr()
+    assert foreign in said.out + said.err
+
+
+def test_a_public_key_file_that_is_damaged_or_missing_is_said_by_its_name(home, capsys):
+    keys = home / "keys" / "log.vkey"
+    keys.write_bytes(b"\xff\xfe")
+    assert main(["audit", "verify", "--home", str(home)]) == 1
+    assert f"error: {keys}: found" in capsys.readouterr().err
+    keys.unlink()
+    assert main(["audit", "verify", "--home", str(home)]) == 1
+    assert f"error: {keys}: No such file or directory\n" in capsys.readouterr().err
+
+
+@pytest.mark.req("I4")
+def test_an_export_never_writes_over_a_foreign_file(home, tmp_path, capsys):
+    other = tmp_path / "project"
+    other.mkdir()
+    (other / "checkpoint").write_text("weights of my model")
+    assert main(["audit", "export", str(other), "--home", str(home)]) == 1
+    assert "found something else, wanted no file or an export" in capsys.readouterr().err
+    assert (other / "checkpoint").read_text() == "weights of my model"
+    assert [path.name for path in other.iterdir()] == ["checkpoint"]
+
+
+@pytest.mark.req("I4")
+def test_an_export_never_mixes_two_ledgers(home, tmp_path, make_drafts, capsys):
+    with Ledger.open(tmp_path / "second" / "ledger.db", "example.com/second") as second:
+        second.append_now(make_drafts(3))
+        second.export(tmp_path / "out")
+    assert main(["audit", "export", str(tmp_path / "out"), "--home", str(home)]) == 1
+    assert "found example.com/second" in capsys.readouterr().err
+
+
+def test_an_export_says_the_command_that_checks_it(home, tmp_path, capsys):
+    assert main(["audit", "export", str(tmp_path / "out"), "--home", str(home)]) == 0
+    words = capsys.readouterr().out.splitlines()[-1].removeprefix("check them with: ").split()
+    done = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout.startswith("intact: "), done
 
 
 def test_proofs_and_checkpoints_go_to_standard_output_unchanged(home, capsys):

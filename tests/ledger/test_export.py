@@ -105,6 +105,26 @@ def test_a_missing_or_emptied_file_is_rejected(copy, pattern):
     assert second_program(copy).returncode == 1
 
 
+@pytest.mark.req("I4", "I2")
+@pytest.mark.parametrize("kept", [0, 1])
+def test_the_second_program_wants_both_keys(copy, kept):
+    keys = copy / "keys.vkey"
+    keys.write_text(keys.read_text().splitlines()[kept] + "\n")
+    ran = second_program(copy)
+    assert ran.returncode == 1 and "wanted the log's Ed25519 and its ML-DSA-44 key" in ran.stdout
+
+
+@pytest.mark.req("I4")
+@pytest.mark.parametrize("line", [b"[]", b"7", b'{"index":0,"body":7,"bytes":1}', b"[" * 9_000])
+def test_an_entry_of_any_shape_is_rejected_and_never_a_traceback(copy, line):
+    path = copy / "export" / "tile/entries/000"
+    leaf = b"holdfast-entry/v1 " + line + b"\nx"
+    path.write_bytes(struct.pack(">H", len(leaf)) + leaf)
+    ran = second_program(copy)
+    assert ran.returncode == 1 and ran.stdout.startswith("rejected: "), ran
+    assert "Traceback" not in ran.stderr
+
+
 @pytest.mark.req("I4")
 def test_an_export_of_a_fork_does_not_continue_an_older_checkpoint(
     exported, tmp_path, origin, make_drafts

@@ -91,6 +91,22 @@ def test_a_body_of_another_version_is_told_and_never_a_traceback(kind, body):
     assert tell(kind, fields_of(body))
 
 
+def test_history_gives_the_words_of_replicas_no_power_over_the_terminal(tmp_path, capsys):
+    body = b'{"release":"\\u001b[31mred\\u0007","by":"an\\u001bna"}'
+    with Ledger.open(tmp_path / "home" / "ledger.db", "example.com/holdfast") as ledger:
+        ledger.append_now([Draft("quotes", "ReleaseStored", body, 1_764_000_000.0)])
+    assert main(["history", "--home", str(tmp_path / "home")]) == 0
+    out = capsys.readouterr().out
+    assert "[31mred" in out and "\x1b" not in out and "\x07" not in out
+
+
+def test_what_the_conductor_records_beside_rollouts_reads_as_sentences_too():
+    added = b'{"by":"anna","service":"web","target":"local"}'
+    assert tell("ServiceAdded", fields_of(added)) == "service web added, target local"
+    gate = b'{"by":"anna","gate":"freeze","rollout":"r-1"}'
+    assert tell("GateOverridden", fields_of(gate)) == "freeze overridden for rollout r-1"
+
+
 @pytest.mark.req("I4", "T140")
 def test_history_shows_time_service_who_and_what(home, capsys):
     assert main(["history", "--home", str(home), "--service", "quotes"]) == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from holdfast.cli import printing
-from holdfast.cli.complaint import FAILED
+from holdfast.cli.complaint import FAILED, Complaint
 from holdfast.cli.recorded import as_json, at_home, home_path, recorded, told
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def verify(
     from holdfast.ledger import Broken
 
     with recorded(home_path(home)) as archive:
-        kept = {str(path): path.read_text() for path in against}
+        kept = {str(path): _text(path) for path in against}
         found = archive.verify(kept, _keys(keys))
     if json_:
         printing.say_json(finding(found))
@@ -99,6 +99,11 @@ def _sound(found: Intact) -> str:
 def prove(index: int, output: Path | None, home: Path | None, json_: bool) -> None:
     """Write a proof that entry INDEX is in the ledger, for anybody to check offline."""
     with recorded(home_path(home)) as archive:
+        if index >= (size := archive.head().size):
+            says = f"there is no entry {index}; {size} are signed, and the first is 0"
+            raise Complaint(
+                says, "holdfast history --json shows the index of each", code="no-entry"
+            )
         text = archive.prove(index)
     _write(text, output, {"index": index, "proof": text} if json_ else None)
 
@@ -118,6 +123,7 @@ def check(proof: Path, keys: Path | None, home: Path | None, json_: bool) -> Non
 
     with told():
         trusted = _keys(keys) or public_keys(home_path(home) / "ledger.db")
+    with told(proof):
         proven = check_proof(_text(proof), trusted)
     header, _, body = proven.leaf.decode(errors="replace").partition("\n")
     head = proven.signed.head
@@ -143,7 +149,9 @@ def export(directory: Path, home: Path | None, json_: bool) -> None:
         printing.say_json({"directory": str(directory), "size": head.size, "root": head.root.hex()})
         return
     printing.say(f"{head.size} entries of {head.origin} written to {directory}")
-    printing.say("check them with: python -m holdfast.ledger.verify_export DIRECTORY KEYS.vkey")
+    keys = home_path(home) / "keys" / "log.vkey"
+    second = f"python -m holdfast.ledger.verify_export {directory} {keys}"
+    printing.say(f"check them with: {second}")
 
 
 @command.command()
@@ -217,15 +225,17 @@ def _write(text: str, output: Path | None, document: dict[str, Any] | None) -> N
 
 
 def _text(path: Path) -> str:
-    from holdfast.ledger import NoteInvalid
+    from holdfast.ledger.archive import note_text
 
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise NoteInvalid(f"{path}: not UTF-8 text") from error
+    return note_text(path)
 
 
 def _keys(path: Path | None) -> tuple[VerifierKey, ...]:
     from holdfast.ledger.note import parse_keys
 
-    return parse_keys(_text(path)) if path is not None else ()
+    if path is None:
+        return ()
+    with told(path):
+        if found := parse_keys(_text(path)):
+            return found
+    raise Complaint(f"{path}: found no key", "name the log's public keys", exit_code=FAILED)

@@ -103,7 +103,8 @@ def show(lines: list[Line], as_json: bool) -> None:
     for line in lines:
         stamp, name = printing.tone(line.time, "dim"), printing.tone(line.service, "name")
         pad = " " * (services - len(line.service))
-        printing.say(f"{stamp}  {name}{pad}  {line.by.ljust(people)}  {line.sentence}")
+        said = printing.plain(f"{line.by.ljust(people)}  {line.sentence}")
+        printing.say(f"{stamp}  {name}{pad}  {said}")
 
 
 def document(line: Line) -> dict[str, Any]:
@@ -223,5 +224,7 @@ SENTENCES: dict[str, Callable[[Fields], str]] = {
     "Scaled": lambda f: f"scaled to {f['replicas']} replicas",
     "ConductorStarted": lambda f: f"conductor took over, generation {f['generation']}",
     "Retired": lambda f: "service taken down",
+    "ServiceAdded": lambda f: f"service {f['service']} added, target {f['target']}",
+    "GateOverridden": lambda f: f"{f['gate']} overridden for rollout {f['rollout']}",
     "ReleaseStored": lambda f: f"release {f['release']} kept for deploy and rollback",
 }

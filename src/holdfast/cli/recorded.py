@@ -37,15 +37,16 @@ def home_path(home: Path | None, file: Path | None = None) -> Path:
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
-    """What the ledger says is wrong, as a complaint with exit code 1."""
+def told(about: Path | None = None) -> Iterator[None]:
+    """What the ledger says is wrong (with the file ``about``), as a complaint with exit code 1."""
     from holdfast.ledger import LedgerError
 
     try:
         yield
     except LedgerError as error:
         code = "".join(c if c.islower() else f"-{c.lower()}" for c in type(error).__name__)
-        complaint = Complaint(error.detail, error.hint, code=code[1:], exit_code=FAILED)
+        says = error.detail if about is None else f"{about}: {error.detail}"
+        complaint = Complaint(says, error.hint, code=code[1:], exit_code=FAILED)
         raise complaint from error
 
 

@@ -18,7 +18,7 @@ from holdfast.ledger.entry import Entry, leaf_data
 from holdfast.ledger.errors import KeyTrouble, LedgerDamaged, NoteInvalid
 from holdfast.ledger.export import write_export
 from holdfast.ledger.merkle import Node, consistency_path, inclusion_path
-from holdfast.ledger.note import VerifierKey, parse_keys, parse_note
+from holdfast.ledger.note import NOTE_BYTES_MAX, VerifierKey, parse_keys, parse_note
 from holdfast.ledger.proof import write_consistency, write_proof
 from holdfast.ledger.store import Store
 from holdfast.ledger.tiles import TileTree
@@ -126,18 +126,26 @@ class Archive:
         """The newest checkpoint this machine saw, as kept outside the database."""
         path = witness_path(self.path)
         # An empty file is what a power cut leaves of a rename: nothing was kept, not a change.
-        return (path.read_text() or None) if path.exists() else None
+        return (note_text(path) or None) if path.exists() else None
 
 
 def witness_path(ledger: Path) -> Path:
     return ledger.with_name(f"{ledger.stem}.witness.checkpoint")
 
 
+def note_text(path: Path) -> str:
+    """The text of a small signed file. What is no text, or no small file, fails its signature."""
+    with path.open("rb") as file:
+        return file.read(NOTE_BYTES_MAX + 1).decode("utf-8", "replace")
+
+
 def public_keys(ledger: Path) -> tuple[VerifierKey, ...]:
     path = ledger.parent / "keys" / "log.vkey"
     try:
-        keys = parse_keys(path.read_text())
-    except (OSError, NoteInvalid) as error:
+        keys = parse_keys(note_text(path))
+    except OSError as error:
+        raise KeyTrouble(f"{path}: {error.strerror}", "name the log's public keys") from error
+    except NoteInvalid as error:
         raise KeyTrouble(f"{path}: {error}", "name the log's public keys") from error
     if not keys:
         raise KeyTrouble(f"{path}: found no key", "name the log's public keys")

@@ -94,6 +94,9 @@ def _audit(store: Store, log: Sequence[VerifierKey], witnesses: Mapping[str, str
     if newest is None:
         raise _Finding(Broken(None, Proof.SIGNATURE, "a checkpoint", "none", "nothing is signed"))
     signed = _open(newest[1], log, None)
+    if (named := store.meta("origin")) != signed.head.origin:
+        detail = "the ledger says that it is another one"
+        raise _Finding(Broken(None, Proof.SIGNATURE, signed.head.origin, str(named), detail))
     walk = _Walk(store, log, store.heads(), signed.head.size)
     for entry in store.entries(0, 2**62):
         walk.step(entry)
@@ -101,6 +104,9 @@ def _audit(store: Store, log: Sequence[VerifierKey], witnesses: Mapping[str, str
         at, want = walk.edge.size, f"{signed.head.size} entries"
         raise _Finding(Broken(at, Proof.SEQUENCE, want, f"{at} entries", "entries lost"))
     _same_root(signed.head, walk.edge.root(), walk.sound)
+    if (rows := store.count()) != walk.edge.size:  # below 0 or far above: no walk comes there
+        want, detail = f"{walk.edge.size} entries", "rows outside of what was signed"
+        raise _Finding(Broken(None, Proof.SEQUENCE, want, f"{rows} rows", detail))
     _check_blobs(store)
     node, sizes = TileTree(store.tile).node, []
     for name, kept in witnesses.items():

@@ -92,8 +92,10 @@ def open_checkpoint(
     quorum: int = 0,
 ) -> Signed:
     """Verify that *every* key of the log signed, and at least ``quorum`` witnesses by name."""
-    if not log:
-        raise NoteInvalid("no public key of the log was given")
+    given = {key.algorithm for key in log}
+    for algorithm in (ED25519, MLDSA44_COSIGNATURE):
+        if algorithm not in given:
+            raise NoteInvalid(f"the log's public keys lack {ALGORITHMS[algorithm]}; both sign")
     note = parse_note(raw)
     head = parse_checkpoint(note.text)
     signed = [key for key in (*log, *witnesses) if verify_line(note, head, key)]

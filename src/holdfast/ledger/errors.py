@@ -86,7 +86,7 @@ def translate(error: sqlite3.Error, path: Path) -> LedgerError:
         return LedgerReadOnly(found, "make the state directory writable for this user")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return LedgerBusy(found, "only one conductor may write a ledger")
-    return LedgerDamaged(found, "restore the ledger from its last export or backup")
+    return LedgerDamaged(found, "restore the state directory from its last backup")
 
 
 @contextlib.contextmanager

@@ -7,13 +7,14 @@ again; the checkpoint is renamed into place last, so a reader never sees it befo
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 from pathlib import Path
 
 from holdfast.ledger.checkpoint import Checkpoint, parse_checkpoint
 from holdfast.ledger.entry import LEAF_BYTES_MAX, leaf_data
-from holdfast.ledger.errors import LedgerDamaged
+from holdfast.ledger.errors import LedgerDamaged, LedgerReadOnly, NoteInvalid
 from holdfast.ledger.keys import write_whole
 from holdfast.ledger.merkle import HASH_BYTES
 from holdfast.ledger.note import parse_note
@@ -23,6 +24,7 @@ from holdfast.ledger.tiles import TILE_WIDTH, tile_path, widths
 
 def write_export(store: Store, checkpoint: str, directory: Path) -> Checkpoint:
     head = parse_checkpoint(parse_note(checkpoint).text)
+    _expect_ours(directory / "checkpoint", head)
     for level, index, width in widths(head.size):
         where = directory / "tile" / str(level)
         if not _finished(where, index, width):
@@ -34,6 +36,19 @@ def write_export(store: Store, checkpoint: str, directory: Path) -> Checkpoint:
     directory.mkdir(parents=True, exist_ok=True)
     write_whole(directory / "checkpoint", checkpoint.encode(), 0o644, durable=True)
     return head
+
+
+def _expect_ours(there: Path, head: Checkpoint) -> None:
+    """Nothing of another ledger, or of somebody's project, is written over."""
+    if not os.path.lexists(there):
+        return
+    try:
+        origin = parse_checkpoint(parse_note(there.read_text("utf-8", "replace")).text).origin
+    except (OSError, NoteInvalid):
+        origin = "something else"
+    if origin != head.origin:
+        detail = f"{there}: found {origin}, wanted no file or an export of {head.origin}"
+        raise LedgerReadOnly(detail, "export to another directory")
 
 
 def _finished(where: Path, index: int, width: int) -> bool:

@@ -233,6 +233,7 @@ def _identity(store: Store, origin: str) -> SigningKeys:
     directory = store.path.parent / "keys"
     known = store.meta("origin")
     if known is None:
+        _expect_nothing_seen(store.path)
         keys = load_or_make(directory, "log", origin)
         with store.transaction():
             store.set_meta("origin", origin)
@@ -247,6 +248,13 @@ def _identity(store: Store, origin: str) -> SigningKeys:
     if store.meta("keys") != "".join(f"{key}\n" for key in keys.public):
         raise KeyTrouble(f"{directory}: these are not the keys that began {store.path}")
     return keys
+
+
+def _expect_nothing_seen(path: Path) -> None:
+    """A ledger that was lost must not begin anew, under another name, as if nothing had been."""
+    if witness_path(path).exists() and witness_path(path).stat().st_size:
+        found = Broken(0, Proof.CONSISTENCY, "what this machine saw", "nothing", "entries lost")
+        raise _tampered(path, found)
 
 
 def _checked_edge(ledger: Archive, keys: SigningKeys) -> tuple[Edge, int]:

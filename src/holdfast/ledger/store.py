@@ -129,6 +129,10 @@ class Store:
         """One more than the last index; holes are for ``audit`` to find."""
         return self._one(int, "SELECT max(idx) + 1 FROM entries") or 0
 
+    def count(self) -> int:
+        """Rows of entries, whatever their index."""
+        return self._one(int, "SELECT count(*) FROM entries") or 0
+
     def entries(self, start: int, end: int) -> Iterator[Entry]:
         while page := self._entries(
             "WHERE e.idx >= ? AND e.idx < ? ORDER BY e.idx LIMIT ?", start, end, PAGE

@@ -33,9 +33,18 @@ class Rejected(Exception):
     """What does not fit, in one sentence."""
 
 
+#: What bytes that nobody has signed yet can make a parser raise.
+MALFORMED = (
+    Rejected, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError,
+    RecursionError, struct.error,
+)  # fmt: skip
+
+
 def verify_export(directory: Path, keys: str, older: str | None = None) -> Head:
     """Check everything; the signed head. Raises ``Rejected``."""
     trusted = [_key(line) for line in keys.split("\n") if line.strip()]
+    if {kind for _, kind, _ in trusted} != {1, 6}:
+        raise Rejected("wanted the log's Ed25519 and its ML-DSA-44 key, found others")
     head = _open((directory / "checkpoint").read_text(), trusted)
     hashes = [_check_entry(directory, *each) for each in _entries(directory, head[1])]
     levels = _tiles_of(hashes)
@@ -69,8 +78,6 @@ def _key(line: str) -> Key:
 
 def _open(checkpoint: str, keys: list[Key]) -> Head:
     """Every key must have signed; lines of other keys are ignored."""
-    if not keys:
-        raise Rejected("no public key was given")
     text, _, tail = checkpoint.rpartition("\n\n")
     origin, size, root = ([*text.split("\n"), "", "", ""])[:3]
     head = (origin, int(size), base64.b64decode(root))
@@ -184,7 +191,7 @@ def main(argv: list[str]) -> int:
     try:
         older = given.older.read_text() if given.older else None
         origin, size, root = verify_export(given.directory, given.keys.read_text(), older)
-    except (Rejected, OSError, ValueError, KeyError, IndexError, struct.error) as error:
+    except MALFORMED as error:
         print(f"rejected: {error}")
         return 1
     print(f"intact: {origin}, {size} entries, root {root.hex()}")
