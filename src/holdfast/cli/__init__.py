@@ -8,6 +8,7 @@ a click ``command`` in it is all a new verb needs, besides its line in ``SECTION
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -135,12 +136,31 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point of the ``holdfast`` program. Returns the exit code; never raises."""
+    _open_streams()
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except BaseException as error:
         from holdfast.cli.complaint import exit_with
 
         return exit_with(error, argv)
+
+
+def _open_streams() -> None:
+    """Make standard output and errors usable, whatever the caller left of them.
+
+    A closed descriptor would be given to the next file that is opened, such as the ledger, and
+    what was meant for a person would be written into it.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not where a caller put something else
+        # A character that the locale lacks is shown by its number.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _run(words: list[str]) -> int:

@@ -38,7 +38,9 @@ EXIT_OF_STATUS = {
     503: NO_CONDUCTOR,
 }
 #: Where the word says more than the status.
-EXIT_OF_CODE = {"lease-lost": REFUSED, "ledger": FAILED, "tokens": FAILED}
+EXIT_OF_CODE = {
+    "lease-lost": REFUSED, "ledger": FAILED, "tokens": FAILED, "unknown-release": USAGE,
+}  # fmt: skip
 #: So much of a conductor's log is shown when it does not start.
 LOG_LINES = 5
 
@@ -56,8 +58,7 @@ class Complaint(Exception):
 def exit_with(error: BaseException, argv: Sequence[str] | None) -> int:
     """Print what is to be said about ``error`` and return the exit code."""
     if isinstance(error, BrokenPipeError):
-        # Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         return OK
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         print(error.format_message(), file=sys.stderr)
@@ -65,8 +66,17 @@ def exit_with(error: BaseException, argv: Sequence[str] | None) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else FAILED
     complaint = translate(error)
-    _print(complaint, "--json" in (sys.argv if argv is None else argv))
+    try:
+        _print(complaint, "--json" in (sys.argv if argv is None else argv))
+    except OSError:  # standard output cannot be written: at least say it to the person
+        _silence()
+        _print(complaint, as_json=False)
     return complaint.exit_code
+
+
+def _silence() -> None:
+    """Python would complain once more when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def translate(error: BaseException) -> Complaint:
@@ -171,7 +181,10 @@ def _write_crash(error: BaseException) -> Path:
     home = home_of(None)
     folder = home if home.is_dir() and os.access(home, os.W_OK) else Path(tempfile.gettempdir())
     path = folder / f"crash-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
-    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    # Of others in a shared directory: neither readable by them nor a link they put there.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write("".join(traceback.format_exception(error)))
     return path
 
 
@@ -183,7 +196,7 @@ def _sentence(text: str) -> str:
 def _print(complaint: Complaint, as_json: bool) -> None:
     if as_json:
         body = {"code": complaint.code, "detail": complaint.says, "hint": complaint.hint}
-        print(json.dumps({"error": body}))
+        print(json.dumps({"error": body}), flush=True)
         return
     sys.stdout.flush()
     prefix = "" if complaint.exit_code == INTERRUPTED else "error: "

@@ -46,11 +46,16 @@ def say(text: str = "") -> None:
 
 
 def say_json(document: object) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False), flush=True)
+    print(json.dumps(document, indent=2, ensure_ascii=_is_narrow()), flush=True)
 
 
 def say_json_line(document: object) -> None:
-    print(json.dumps(document, separators=(",", ":"), ensure_ascii=False), flush=True)
+    print(json.dumps(document, separators=(",", ":"), ensure_ascii=_is_narrow()), flush=True)
+
+
+def _is_narrow() -> bool:
+    """Does the locale lack characters? Then JSON has to escape them in its own way."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
