@@ -13,6 +13,10 @@ from holdfast.spec.production.regions import Region
 MANAGER = "holdfast"
 #: The field of a pod by which releases are told apart; the engine's name of a release.
 RELEASE_LABEL = "holdfast.dev/release"
+#: Which region of the spec an object belongs to; the overlay of a region sets it.
+REGION_LABEL = "holdfast.dev/region"
+#: Label and taint of nodes that are kept for one service; the value is ``pool()``.
+POOL_LABEL = "holdfast.dev/pool"
 _LANGUAGES = {
     "python": "python", "uvicorn": "python", "gunicorn": "python", "granian": "python",
     "node": "node", "npm": "node", "cargo": "rust", "go": "go",
@@ -59,12 +63,43 @@ def selector(service: Service) -> dict[str, str]:
     return {"app.kubernetes.io/name": service.service}
 
 
+def family(service: Service) -> dict[str, str]:
+    """The label of the service's pods and of every pod beside them: jobs, placeholders."""
+    return {"app.kubernetes.io/part-of": service.service}
+
+
 def labels(service: Service, component: str = "") -> dict[str, str]:
     """The recommended labels of every object (kubernetes.io, Recommended Labels)."""
-    found = {**selector(service), "app.kubernetes.io/managed-by": MANAGER}
+    found = {**selector(service), **family(service), "app.kubernetes.io/managed-by": MANAGER}
     if component:
         found["app.kubernetes.io/component"] = component
     return found
+
+
+def beside(service: Service, suffix: str) -> dict[str, str]:
+    """Labels of pods that help the service and must never be chosen by its selector."""
+    own = {"app.kubernetes.io/name": f"{service.service}-{suffix}"}
+    return {**labels(service, suffix), **own}
+
+
+def pool(service: Service) -> str:
+    """The node pool whose nodes are kept for the service."""
+    return service.service
+
+
+def port_name(service: Service) -> str:
+    """The name of the container's port: what the program speaks."""
+    return "http" if service.traffic.protocol == "http1" else service.traffic.protocol
+
+
+def storage_class(kind: str) -> str:
+    """The StorageClass of a kind of disk: ``nvme``, ``ssd`` or ``hdd``."""
+    return f"holdfast-{kind}"
+
+
+def tls_secret(service: Service) -> str:
+    """The Secret in the service's namespace with the certificate of its public name."""
+    return f"{service.service}-tls"
 
 
 def command(service: Service) -> list[str]:
@@ -89,6 +124,11 @@ def primary(service: Service) -> Region:
 
 def replicas(service: Service, region: Region) -> int:
     return service.replicas if region.replicas is None else region.replicas
+
+
+def zones(region: Region) -> list[str]:
+    """The names of the availability zones used, as the cloud calls them: ``us-east-1a``."""
+    return [region.cloud + letter for letter in "abcdef"[: region.zones]]
 
 
 def cpu(cores: float) -> str:
