@@ -25,6 +25,7 @@ class Artifact:
     about: str  # one sentence for whoever opens the file
     keys: tuple[str, ...]
     rows: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()  # the files of a person that changed it, in their order
 
     @property
     def name(self) -> str:

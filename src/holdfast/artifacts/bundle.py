@@ -40,13 +40,7 @@ class Bundle:
 
     def manifest(self) -> File:
         """Path, digest, keys and rows of every file; the digest of the set over all of them."""
-        listed = [_listed(file) for file in self.files]
-        lines = "".join(f"{each['path']}\0{each['digest']}\n" for each in listed)
-        digest = hashlib.sha256(lines.encode()).hexdigest()
-        body: Object = {"format": FORMAT, "digest": f"sha256:{digest}", "artifacts": listed}
-        about = "Every artifact with its digest, the keys that shaped it and the rows it serves."
-        artifact = Artifact(MANIFEST, body, about, keys=())
-        return File(artifact, written(artifact))
+        return manifest([listed(file) for file in self.files])
 
 
 def bundle(artifacts: Iterable[Artifact]) -> Bundle:
@@ -59,11 +53,26 @@ def bundle(artifacts: Iterable[Artifact]) -> Bundle:
     return Bundle(tuple(files[path] for path in sorted(files)))
 
 
-def _listed(file: File) -> Object:
-    return {
+def manifest(entries: Iterable[Object]) -> File:
+    """The manifest of the files that ``listed`` described."""
+    found = sorted(entries, key=lambda each: str(each["path"]))
+    lines = "".join(f"{each['path']}\0{each['digest']}\n" for each in found)
+    digest = hashlib.sha256(lines.encode()).hexdigest()
+    body: Object = {"format": FORMAT, "digest": f"sha256:{digest}", "artifacts": found}
+    about = "Every artifact with its digest, the keys that shaped it and the rows it serves."
+    artifact = Artifact(MANIFEST, body, about, keys=())
+    return File(artifact, written(artifact))
+
+
+def listed(file: File) -> Object:
+    """A file as the manifest names it."""
+    found: Object = {
         "path": file.path,
         "digest": f"sha256:{file.digest}",
         "about": file.artifact.about,
         "keys": list(file.artifact.keys),
         "rows": list(file.artifact.rows),
     }
+    if file.artifact.overrides:
+        found["overrides"] = list(file.artifact.overrides)
+    return found

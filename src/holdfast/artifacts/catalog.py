@@ -21,6 +21,15 @@ FAMILIES: dict[str, tuple[Renderer, ...]] = {
     "resilience": resilience.RENDERERS,
 }
 
+#: Where a repository for Argo CD and GitHub has files of a family outside its directory.
+_ELSEWHERE = {".github": "delivery", "apps": "delivery"}
+
+
+def family_of(path: str) -> str:
+    """The family whose directory a path is in."""
+    top = path.partition("/")[0]
+    return _ELSEWHERE.get(top, top)
+
 
 def artifacts(service: Service, only: Collection[str] = ()) -> Iterator[Artifact]:
     """The artifacts of the families named in ``only``, or of all."""

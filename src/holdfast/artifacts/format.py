@@ -65,9 +65,11 @@ def header(artifact: Artifact) -> tuple[str, ...]:
     """What it is, what shaped it, what it serves: lines without a comment mark."""
     shaped = ", ".join(artifact.keys) or "nothing; it is the same for every service"
     rows = f" Serves {', '.join(artifact.rows)}." if artifact.rows else ""
+    changed = f"Changed by {_one_line(', '.join(artifact.overrides))}."
     return (
         _one_line(artifact.about),
         f"Shaped by {shaped} in holdfast.yaml.{rows}",
+        *([changed] if artifact.overrides else []),
         "Written by `holdfast render`; change the spec or an override instead of this file.",
     )
 

@@ -54,6 +54,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "explain": "List every setting, its value and where it comes from",
         "schema": "Print the JSON Schema of holdfast.yaml for editors",
     },
+    "Render": {
+        "render": "Write every production file that the spec describes",
+    },
     "Access": {
         "token": "Create, list and revoke tokens of the HTTP API",
         "completion": "Print the completion script of a shell",

@@ -1,0 +1,40 @@
+"""The set as a repository that GitHub and Argo CD read: everything where they look for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from holdfast.artifacts.artifact import Artifact
+from holdfast.spec.model import Service
+
+_WORKFLOWS = "delivery/github/"
+_APPS = "apps"
+
+
+def arranged(artifacts: Iterable[Artifact], service: Service) -> Iterator[Artifact]:
+    """``.github`` at the top, and ``apps/<region>`` for each region that Argo CD syncs."""
+    paths = set()
+    for artifact in artifacts:
+        path = artifact.path
+        if path.startswith(_WORKFLOWS):
+            path = ".github/" + path.removeprefix(_WORKFLOWS)
+        paths.add(path)
+        yield replace(artifact, path=path)
+    for region in service.regions:
+        if f"kubernetes/overlays/{region.name}/kustomization.yaml" in paths:
+            yield _app(region.name)
+
+
+def _app(region: str) -> Artifact:
+    return Artifact(
+        path=f"{_APPS}/{region}/kustomization.yaml",
+        body={
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "resources": [f"../../kubernetes/overlays/{region}"],
+        },
+        about=f"What Argo CD syncs to {region}.",
+        keys=("regions",),
+        rows=("T62",),
+    )
