@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from holdfast.cli import COMMANDS
+from holdfast.cli.release import overlay
+from holdfast.spec.load import load_text
 
 BAD_WORDS = [
     ("depoly",),
@@ -33,6 +35,12 @@ BAD_WORDS = [
     ("token",),
     ("up", "--listen", "0.0.0.0:80"),
     ("up", "--listen", "nonsense"),
+    ("up", "--listen", "127.0.0.1:99999"),
+    ("up", "--listen", "127.0.0.1:0"),
+    ("plan", "--version", ""),
+    ("plan", "--version", "a\nb"),
+    ("deploy", "--version", "\x1b[31mv2"),
+    ("deploy", "--version", "v" * 65),
     ("token", "create"),
     ("token", "create", "../etc"),
     ("token", "create", "ann", "--role", "king"),
@@ -129,3 +137,40 @@ def test_errors_of_a_program_are_json_too(shell, name):
     assert ran.code == 2 and ran.err == ""
     error = ran.json()["error"]
     assert error["code"] and error["detail"] and error["hint"]
+
+
+DEEP = "service: " + "[" * 5_000 + "]" * 5_000 + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("service: demo\nrun: a\nreplicas: 2\nreplicas: 3\n", "found 'replicas' twice"),
+        (DEEP, "wanted at most 32 levels"),
+        ("- a\n", "found a list of 1"),
+        ("service: [\n", "wanted valid YAML"),
+    ],
+)
+def test_a_setting_hides_no_problem_of_the_file_it_is_laid_over(shell, text, says):
+    (shell.directory / "holdfast.yaml").write_text(text)
+    ran = shell("plan", "--set", "version=v2")
+    assert ran.code == 2 and says in ran.err, ran
+
+
+def test_a_setting_changes_no_other_word_of_the_file():
+    text = "version: 1.10\nrun: {command: x, env: {A: 010, B: 1_000, C: '1.0', D: 2026-01-01}}\n"
+    assert overlay(text, ("replicas=3",)) == f"{text}replicas: 3\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("=", ""), ("=2.50", "2.50"), ("=yes", "yes"), ("='x y'", "x y"), ("=a: b", "a: b")],
+)
+def test_an_environment_value_is_text_as_it_was_typed(setting, value):
+    text = "service: demo\nrun: python x.py\n"
+    assert load_text(overlay(text, (f"run.env.A{setting}",))).run.env == {"A": value}
+
+
+def test_a_version_is_wanted_in_words_and_not_as_a_pattern(conductor, shell, docs):
+    ran = shell("deploy", "--version", "a b")
+    assert "found 'a b', wanted letters, digits and . _ + -" in ran.err

@@ -399,3 +399,19 @@ def test_no_colour_reaches_a_pipe_or_a_person_who_said_no(conductor, shell, docs
     conductor.serve(docs.status())
     shell.environment[variable] = {"NO_COLOR": "1", "TERM": "dumb"}[variable]
     assert "\x1b" not in shell("status").out
+
+
+def test_down_says_what_it_waits_for_while_replicas_finish_their_requests(conductor, shell, docs):
+    conductor.serve(docs.status(fleets=[docs.fleet(docs.v1, draining=2)]))
+    conductor.answer("DELETE", "/v1/services/demo", docs.outcome())
+    process = shell.start("down", "--yes")
+    said = process.stdout.readline()
+    process.kill()
+    process.communicate()
+    assert said == "waiting for 2 replicas of demo to finish their requests\n"
+
+
+def test_an_idle_conductor_is_stopped_by_down_all_and_the_hint_says_so(conductor, shell):
+    conductor.serve()
+    assert "holdfast down --all" in shell("down", "--yes").err
+    assert "error: the conductor would stop and nobody can be asked" in shell("down", "--all").err

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,8 @@ def test_no_conductor_is_3_and_says_how_to_start_one(shell):
     [
         (400, "bad-request", 2), (401, "unauthorized", 4), (403, "role", 4), (404, "unknown", 2),
         (409, "conflict", 4), (409, "window-closed", 4), (422, "invalid-spec", 2),
-        (422, "missing-binary", 1), (503, "not-leader", 3), (500, "internal", 1),
+        (409, "unknown-release", 2), (422, "missing-binary", 1),
+        (503, "not-leader", 3), (500, "internal", 1),
     ],
 )  # fmt: skip
 def test_every_refusal_of_the_conductor_has_its_exit_code(
@@ -132,3 +135,16 @@ def test_the_guide_lists_every_exit_code_and_no_other():
     listed = set(re.findall(r"^\| (\d+) \|", GUIDE.read_text(), re.MULTILINE))
     assert listed == {"0", "1", "2", "3", "4", "5", "70", "130"}
     assert {str(code) for code in EXIT_OF_STATUS.values()} <= listed
+
+
+def test_a_conductor_that_hangs_is_told_while_it_is_waited_for(shell):
+    shell.home.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(shell.home / "conductor.sock"))
+        deaf.listen(1)
+        process = shell.start("status", "--json")
+        began = time.monotonic()
+        assert process.stderr.readline() == "waiting for the conductor ...\n"
+        assert time.monotonic() - began < 10  # long before the command gives up
+        process.kill()
+        assert process.communicate()[0] == ""  # what programs read stays clean

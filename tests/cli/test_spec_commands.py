@@ -162,6 +162,17 @@ def test_init_never_writes_over_a_spec_without_force(run: Run):
     assert "service:" in Path("holdfast.yaml").read_text()
 
 
+def test_an_init_that_cannot_write_leaves_what_was_there_and_nothing_else(tmp_path: Path):
+    (tmp_path / "holdfast.yaml").write_text("mine")
+    words = f"ulimit -f 0; exec {sys.executable} -m holdfast.cli init --force"
+    done = subprocess.run(
+        ["sh", "-c", words], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2 and "holdfast.yaml could not be written: " in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["holdfast.yaml"]
+    assert (tmp_path / "holdfast.yaml").read_text() == "mine"
+
+
 def test_init_dry_run_writes_nothing(run: Run):
     out = run("init", "--dry-run").out
     assert "service:" in out and os.listdir() == []

@@ -226,6 +226,12 @@ def test_steering_without_a_rollout_is_refused_with_a_reason(service, verb):
         getattr(service.client, verb)(service.name)
 
 
+def test_a_refused_word_says_what_is_wanted_and_not_a_pattern(service):
+    with pytest.raises(ApiError, match="reason: wanted one line of text without control") as told:
+        service.client.abort(service.name, reason="a\x1b[31mb")
+    assert told.value.status == 422 and "\x1b" not in told.value.detail
+
+
 # ---- looking ------------------------------------------------------------------------------------
 
 

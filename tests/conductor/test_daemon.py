@@ -212,6 +212,9 @@ def test_what_keeps_a_conductor_from_starting_is_in_the_error(home):
     with pytest.raises(DaemonTrouble) as told:
         start_daemon(home)
     assert any("cannot start" in line for line in told.value.tail)
+    with pytest.raises(DaemonTrouble) as again:  # only what this start said, not the one before
+        start_daemon(home, listen="198.51.100.1:9000")
+    assert not any("ledger" in line for line in again.value.tail), again.value.tail
 
 
 def test_a_service_whose_past_cannot_be_read_does_not_stop_the_others(home):

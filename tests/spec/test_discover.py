@@ -84,6 +84,25 @@ def found(root: Path, files: dict[str, str]) -> tuple[Discovery, Service]:
             {"Dockerfile": 'EXPOSE 8000\nCMD ["server", "--listen", "0.0.0.0:8000"]\n'},
             "server --listen 127.0.0.1:$PORT",
         ),
+        (
+            {"compose.yaml": "services: {web: {build: ., command: node index.js}}\n"},
+            "node index.js",
+        ),
+        (
+            {
+                "Dockerfile": "CMD [other]\n",
+                "compose.yaml": "services:\n  web:\n    build: .\n    ports: ['9000:80']\n"
+                "    entrypoint: [serve]\n    command: ['--listen', '0.0.0.0:80']\n",
+            },
+            "serve --listen 127.0.0.1:$PORT",
+        ),
+        (
+            {
+                "compose.yaml": "services:\n  web:\n    build: .\n    command: s -p 81\n"
+                "    ports: [{target: 81, published: 9000}]\n"
+            },
+            "s -p $PORT",
+        ),
         ({"Dockerfile": "CMD node \\\n  server.js\n"}, "node server.js"),
         (
             {"Procfile": "release: x\nweb: gunicorn shop:app\n", "main.py": FASTAPI},
@@ -163,6 +182,21 @@ def test_a_program_that_must_be_built_says_how(tmp_path: Path):
     discovery = found(tmp_path, {"go.mod": "module a/shop\n", "main.go": "package main"})[0]
     assert discovery.build == "go build -o bin/shop ."
     assert "# Before the first deploy: go build -o bin/shop ." in discovery.text
+
+
+def test_files_that_make_no_sense_are_said(tmp_path: Path):
+    files = {"package.json": "[", "Cargo.toml": "=", "compose.yaml": "a: [", "server.py": "PORT"}
+    clues = found(tmp_path, files)[0].clues
+    assert {clue.file: clue.says for clue in clues if "passed over" in clue.says} == {
+        "package.json": "is no JSON table and was passed over",
+        "Cargo.toml": "is no TOML table and was passed over",
+        "compose.yaml": "is no YAML table and was passed over",
+    }
+
+
+def test_a_file_without_a_name_is_not_said_to_name_the_project(tmp_path: Path):
+    clues = found(tmp_path, {"package.json": '{"name": 5}', "pyproject.toml": ""})[0].clues
+    assert [clue.says for clue in clues] == ["does not name the project"] * 2
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,8 @@ def test_any_tree_of_values_under_real_keys_is_answered(value: object):
         (b"just words", "'just words'"),
         (b"service: shop\n---\nservice: b\n", "a second document (---)"),
         ("service: shop".encode("utf-16"), "UTF-16"),
+        ("service: shop".encode("utf-32"), "UTF-32"),
+        (b"\0\0\xfe\xff" + "service: shop".encode("utf-32-be"), "UTF-32"),
         (b"service: caf\xe9\n", "the byte 0xe9"),
         (b"service: a\x00b\n", "the character U+0000"),
         (b'service: "a\\0b"\n', "a NUL character"),

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli.options import Where, addressed, detach, person
+from holdfast.cli.options import version as named_version
 
 if TYPE_CHECKING:
     from holdfast.conductor.client import Client, DeployOptions, OutcomeDoc
 
 
 @click.command()
-@click.option("--version", "version", metavar="V", help="What people call this release.")
+@named_version("What people call this release.")
 @click.option(
     "--set", "settings", multiple=True, metavar="PATH=VALUE",
     help="Change one setting of the spec, e.g. run.env.LEVEL=debug; may be repeated.",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 #: Draining is bounded by the spec (30 s unless said otherwise), and so is this wait.
 DRAIN_S_MAX = 120.0
 POLL_S = 0.1
+TELL_EVERY_S = 2.0
 
 
 @click.command()
@@ -42,7 +43,7 @@ def command(where: Where, yes: bool, everything: bool, dry_run: bool) -> int:
     _ask(where, chosen, yes)
     outcomes = [client.down(service, by=person()) for service in chosen]
     for service in chosen:
-        _wait_until_gone(client, service)
+        _wait_until_gone(where, client, service)
     if last:
         _stop_conductor(where)
     _say_done(where, outcomes, last)
@@ -63,18 +64,23 @@ def _say_intent(where: Where, chosen: list[str], last: bool) -> int:
 def _ask(where: Where, chosen: list[str], yes: bool) -> None:
     if yes:
         return
-    what = ", ".join(chosen)
+    what = ", ".join(chosen) or "the conductor"
     if where.json or not sys.stdin.isatty():
         raise Complaint(f"{what} would stop and nobody can be asked", "say --yes", code="unasked")
     if not click.confirm(f"Stop {what}?"):
         raise Complaint("nothing was stopped", code="declined", exit_code=1)
 
 
-def _wait_until_gone(client: Client, service: str) -> None:
+def _wait_until_gone(where: Where, client: Client, service: str) -> None:
     """A conductor that ends too early would leave replicas behind that nobody looks after."""
-    end = time.monotonic() + DRAIN_S_MAX
+    began = time.monotonic()
+    tell_at = began + TELL_EVERY_S
     while (left := _instances(client, service)) > 0:
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > tell_at and not where.json:
+            printing.say(f"waiting for {left} replicas of {service} to finish their requests")
+            tell_at = now + TELL_EVERY_S
+        if now > began + DRAIN_S_MAX:
             raise Complaint(
                 f"{left} replicas of {service} still run after {DRAIN_S_MAX:.0f} s",
                 "the conductor goes on stopping them; look with: holdfast status",

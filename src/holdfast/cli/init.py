@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli.complaint import Complaint
-from holdfast.cli.printing import bold, say, say_json, tone
+from holdfast.cli.printing import bold, plain, say, say_json, tone
 
 if TYPE_CHECKING:
     from holdfast.spec.discover import Discovery
@@ -50,8 +51,14 @@ def command(directory: Path, force: bool, dry_run: bool, json_wanted: bool) -> i
 def _write(path: Path, text: str) -> None:
     """All or nothing: an interrupted init leaves what was there before."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        says = f"{path} could not be written: {error.strerror}"
+        raise Complaint(says, "what was there is as it was; --dry-run only shows") from error
 
 
 def _json(found: Discovery, path: Path, written: bool) -> dict[str, object]:
@@ -68,7 +75,7 @@ def _json(found: Discovery, path: Path, written: bool) -> dict[str, object]:
 def _tell(found: Discovery, path: Path, dry_run: bool) -> None:
     for clue in found.clues:
         mark = tone("used", "good") if clue in found.used else tone("seen", "dim")
-        say(f"{mark}  {clue.file} {clue.says}")
+        say(f"{mark}  {plain(clue.file)} {plain(clue.says)}")
     if not found.clues:
         from holdfast.spec.discover import LOOKED_FOR
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import getpass
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from holdfast.spec.release import VERSION_WANTED, VERSION_WORD
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,6 +68,17 @@ def reason(function: F) -> F:
     return click.option(
         "-m", "--reason", default="", metavar="TEXT", help="Why; kept in the ledger."
     )(function)
+
+
+def version(words: str) -> Callable[[F], F]:
+    """Add ``--version``, refused at once when no release may be called that."""
+    return click.option("--version", "version", metavar="V", callback=_version, help=words)
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.search(VERSION_WORD.replace("$", r"\Z"), value):
+        raise click.BadParameter(f"found {value!r}, wanted {VERSION_WANTED}")
+    return value
 
 
 def detach(function: F) -> F:

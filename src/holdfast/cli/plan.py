@@ -9,6 +9,7 @@ import click
 
 from holdfast.cli import printing
 from holdfast.cli.options import Where, addressed, person
+from holdfast.cli.options import version as named_version
 from holdfast.runtime.units import parse_rate, show_duration
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _rate(ctx: click.Context, param: click.Parameter, value: str | None) -> floa
 
 
 @click.command()
-@click.option("--version", "version", metavar="V", help="What people call this release.")
+@named_version("What people call this release.")
 @click.option(
     "--set", "settings", multiple=True, metavar="PATH=VALUE", help="As for holdfast deploy."
 )

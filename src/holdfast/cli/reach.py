@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,8 +76,20 @@ def reach(where: Where) -> Client:
     from holdfast.conductor.client import Client
 
     if address := os.environ.get(ADDRESS_VARIABLE):
-        return Client(address, os.environ.get(TOKEN_VARIABLE))
-    return Client(Home(home_of(where.file)).socket)
+        return Client(address, os.environ.get(TOKEN_VARIABLE), _say_once("waiting for an answer"))
+    return Client(Home(home_of(where.file)).socket, slow=_say_once("waiting for the conductor"))
+
+
+def _say_once(words: str) -> Callable[[], None]:
+    """Says on the other stream that something takes time, so that no output for programs breaks."""
+    said: list[str] = []
+
+    def say() -> None:
+        if not said:
+            said.append(words)
+            print(f"{words} ...", file=sys.stderr, flush=True)
+
+    return say
 
 
 def pick_service(where: Where, client: Client) -> str:
@@ -91,7 +105,8 @@ def pick_service(where: Where, client: Client) -> str:
         if len(choice) == 1:
             return str(choice[0])
     if not known:
-        raise Complaint("no service is deployed here", "holdfast up", code="no-service")
+        hint = "holdfast up; an idle conductor is stopped by: holdfast down --all"
+        raise Complaint("no service is deployed here", hint, code="no-service")
     raise Complaint(
         f"there are {len(known)} services here: {', '.join(known)}",
         f"say which: --service {known[0]}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,12 @@ from holdfast.cli.options import Where
 from holdfast.cli.reach import named_in, spec_text
 
 if TYPE_CHECKING:
+    import yaml
+
     from holdfast.conductor.client import DeployOptions
     from holdfast.spec.section import Section
+
+_TEXT, _NOTHING, _SECTION = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "null", "map"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +65,26 @@ def asked(
 
 
 def overlay(text: str, settings: tuple[str, ...]) -> str:
-    """The spec with each ``path=value`` put in; values are YAML, so ``3`` is a number."""
+    """The spec with each ``path=value`` put in; values are YAML, so ``3`` is a number.
+
+    Works on the nodes and not on their values: every other word stays exactly as it is written,
+    where Python would read ``1.10`` as a number, ``yes`` as true and ``010`` as 8.
+    """
     import yaml
 
+    changes = [_parsed(setting) for setting in settings]
     try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise Complaint("the spec is not YAML", "holdfast validate", code="invalid-spec") from error
-    if not isinstance(tree, dict):
-        raise Complaint("the spec is not a mapping", "holdfast validate", code="invalid-spec")
-    for setting in settings:
-        _put(tree, *_parsed(setting))
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        if not isinstance(tree, yaml.MappingNode):
+            return text  # the loader says what is wrong with it, and where
+        for parts, value in changes:
+            _put(tree, parts, value)
+        return yaml.serialize(tree, Dumper=yaml.SafeDumper, allow_unicode=True, width=math.inf)
+    except (yaml.YAMLError, RecursionError):
+        return text
 
 
-def _parsed(setting: str) -> tuple[list[str], Any]:
+def _parsed(setting: str) -> tuple[list[str], yaml.Node]:
     import yaml
 
     path, equals, value = setting.partition("=")
@@ -84,32 +94,58 @@ def _parsed(setting: str) -> tuple[list[str], Any]:
     if path == "service":
         raise Complaint("the name of a service cannot be set", "use another spec file")
     try:
-        return parts, yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        node = yaml.compose(value, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
         raise Complaint(f"the value of --set {setting!r} is not YAML", "quote it") from error
+    if parts[:2] == ["run", "env"] and len(parts) == 3:
+        # Environment values are text whatever they look like.
+        word = node.value if isinstance(node, yaml.ScalarNode) else value
+        node = yaml.ScalarNode(_TEXT, word, style='"')
+    return parts, node or yaml.ScalarNode(_NOTHING, "")
 
 
-def _put(tree: dict[str, Any], parts: list[str], value: object) -> None:
+def _put(tree: yaml.MappingNode, parts: list[str], value: yaml.Node) -> None:
     *parents, last = parts
     section = _top_section()
     for depth, part in enumerate(parents):
         section = _inner_section(section, part)
-        short = section.short_form() if section is not None else None
-        inner = tree.get(part)
-        if inner is None:
-            inner = {}
-        elif short and not isinstance(inner, dict):
-            inner = {short: inner}  # "run: python x.py" becomes "run: {command: python x.py}"
-        if not isinstance(inner, dict):
-            said = ".".join(parents[: depth + 1])
-            raise Complaint(
-                f"--set goes through {said!r}, which is {inner!r} and has no parts",
-                "name a setting that has a value of its own",
-            )
-        tree[part] = inner
+        said = ".".join(parents[: depth + 1])
+        inner = _opened(_get(tree, part), section.short_form() if section else None, said)
+        _set(tree, part, inner)
         tree = inner
-    # Environment values are text whatever they look like.
-    tree[last] = str(value) if parents[-2:] == ["run", "env"] else value
+    _set(tree, last, value)
+
+
+def _opened(node: yaml.Node | None, short: str | None, said: str) -> yaml.MappingNode:
+    """The section that ``node`` is or stands for."""
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        return node
+    section = yaml.MappingNode(_SECTION, [])
+    if node is None or (isinstance(node, yaml.ScalarNode) and node.tag == _NOTHING):
+        return section
+    if short:  # "run: python x.py" becomes "run: {command: python x.py}"
+        _set(section, short, node)
+        return section
+    raise Complaint(
+        f"--set goes through {said!r}, which is {node.value!r} and has no parts",
+        "name a setting that has a value of its own",
+    )
+
+
+def _get(tree: yaml.MappingNode, name: str) -> yaml.Node | None:
+    return next((value for key, value in tree.value if key.value == name), None)
+
+
+def _set(tree: yaml.MappingNode, name: str, value: yaml.Node) -> None:
+    import yaml
+
+    for place, (key, _) in enumerate(tree.value):
+        if key.value == name:
+            tree.value[place] = (key, value)
+            return
+    tree.value.append((yaml.ScalarNode(_TEXT, name), value))
 
 
 def _top_section() -> type[Section] | None:

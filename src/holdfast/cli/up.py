@@ -20,7 +20,8 @@ POLL_S = 0.1
 
 
 def _loopback(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value is None or re.fullmatch(r"(127\.0\.0\.1|\[::1\]):\d{1,5}", value):
+    match = re.fullmatch(r"(127\.0\.0\.1|\[::1\]):([0-9]{1,5})", value or "")
+    if value is None or (match and 1 <= int(match[2]) <= 65_535):
         return value
     raise click.BadParameter(f"found {value!r}, wanted 127.0.0.1:PORT or [::1]:PORT")
 

@@ -8,10 +8,12 @@ import math
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
 from holdfast.conductor.auth import TokenProblem
 from holdfast.conductor.lease import Lost
+from holdfast.conductor.requests import WANTED
 from holdfast.ledger import LedgerError
 from holdfast.rollout.commands import Rejected
 from holdfast.runtime.home import UnsafeHome
@@ -78,14 +80,20 @@ def _problem(error: Exception) -> Problem | None:  # noqa: C901, PLR0911 (one fl
 
 
 def _invalid_body(error: ValidationError) -> Problem:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+    found = error.errors(include_url=False, include_input=False)
     if found[0]["type"] == "json_invalid":
         return Problem(400, "not-json", found[0]["msg"])
     problems = tuple(
-        {"path": ".".join(map(str, each["loc"])), "found": each["msg"]} for each in found
+        {"path": ".".join(map(str, each["loc"])), "found": _said(each)} for each in found
     )
     detail = "; ".join(f"{each['path']}: {each['found']}" for each in problems)
     return Problem(422, "invalid-body", detail, "see /v1/openapi.json", problems)
+
+
+def _said(error: ErrorDetails) -> str:
+    """What is wrong with one field. Patterns are said in words; the value is nobody's business."""
+    pattern = error.get("ctx", {}).get("pattern")
+    return f"wanted {WANTED[pattern]}" if pattern in WANTED else error["msg"]
 
 
 def answer(status: int, body: Any) -> Response:  # noqa: ANN401

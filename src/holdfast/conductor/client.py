@@ -10,19 +10,25 @@ The documents are described here as ``TypedDict``; ``conductor/api.py`` produces
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 from urllib.parse import quote, urlencode
 
 from holdfast.runtime.home import Home
 
+#: A command may have to look at files and hash them first; an answer to a look is ready.
 ANSWER_S_MAX = 60.0
+LOOK_S_MAX = 20.0
+#: After this long without an answer the caller is told, see ``Client.slow``.
+SLOW_S = 2.0
 #: The conductor sends a heartbeat every 5 s; a stream silent for longer has lost its sender.
 SILENCE_S_MAX = 20.0
 EVENT_BYTES_MAX = 64 * 1024 * 1024
@@ -215,9 +221,16 @@ class _UnixConnection(http.client.HTTPConnection):
 class Client:
     """One conductor. ``at`` is its home or socket, or ``host:port`` together with a token."""
 
-    def __init__(self, at: Home | Path | str, token: str | None = None) -> None:
+    def __init__(
+        self,
+        at: Home | Path | str,
+        token: str | None = None,
+        slow: Callable[[], None] | None = None,
+    ) -> None:
+        """``slow`` is called, in a thread, when an answer takes longer than ``SLOW_S``."""
         self.at = at.socket if isinstance(at, Home) else at
         self.token = token
+        self.slow = slow
 
     # ---- reading
 
@@ -345,12 +358,13 @@ class Client:
         return cast(dict[str, Any], json.loads(self._text(method, path, body)))
 
     def _text(self, method: str, path: str, body: dict[str, object] | None = None) -> str:
-        connection = self._connection(ANSWER_S_MAX)
+        connection = self._connection(LOOK_S_MAX if method == "GET" else ANSWER_S_MAX)
         payload = None if body is None else json.dumps(body).encode()
         try:
-            connection.request(method, path, payload, self._headers())
-            answer = connection.getresponse()
-            content = answer.read()
+            with _told_when_slow(self.slow):
+                connection.request(method, path, payload, self._headers())
+                answer = connection.getresponse()
+                content = answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise self._nobody(error) from error
         finally:
@@ -375,8 +389,24 @@ class Client:
         if isinstance(error, PermissionError):
             return NoConductor(f"{self.at} belongs to another user", "use TCP with a token")
         if isinstance(error, TimeoutError):
-            return NoConductor(f"the conductor at {self.at} does not answer", "see conductor.log")
+            says = f"the conductor at {self.at} does not answer"
+            log = self.at.with_name("conductor.log") if isinstance(self.at, Path) else "its log"
+            return NoConductor(says, f"look into {log}; holdfast up starts it again once it ended")
         return NoConductor(f"the conductor at {self.at} went away: {error}", "holdfast status")
+
+
+@contextlib.contextmanager
+def _told_when_slow(tell: Callable[[], None] | None) -> Iterator[None]:
+    if tell is None:
+        yield
+        return
+    timer = threading.Timer(SLOW_S, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _at(service: str, verb: str = "") -> str:

@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import contextlib
 import fcntl
+import io
 import json
 import logging
 import logging.handlers
@@ -81,6 +82,7 @@ def start_daemon(home: Home, listen: str | None = None, wait_s: float = START_S_
 
 
 def _start(home: Home, listen: str | None, until: float) -> int:
+    before = _log_size(home)
     ended, refused = _launch(home, listen), False
     try:
         while time.monotonic() < until:
@@ -91,11 +93,12 @@ def _start(home: Home, listen: str | None, until: float) -> int:
             code = None if refused else _exit_code(ended)
             refused = refused or code == EXIT_REFUSED
             if code is not None and not refused:
-                raise DaemonTrouble(f"the conductor ended with {code}", log_tail(home))
+                tail = log_tail(home, since=before)
+                raise DaemonTrouble(f"the conductor ended with {code}", tail)
             time.sleep(POLL_S)
     finally:
         os.close(ended)
-    raise DaemonTrouble("no conductor answered in time", log_tail(home))
+    raise DaemonTrouble("no conductor answered in time", log_tail(home, since=before))
 
 
 @contextlib.contextmanager
@@ -204,9 +207,20 @@ def read_pids(home: Home) -> Pids | None:
         return None
 
 
-def log_tail(home: Home, lines: int = TAIL_LINES) -> tuple[str, ...]:
+def _log_size(home: Home) -> int:
     try:
-        with home.log_file.open(encoding="utf-8", errors="replace") as file:
+        return home.log_file.stat().st_size
+    except OSError:
+        return 0
+
+
+def log_tail(home: Home, lines: int = TAIL_LINES, since: int = 0) -> tuple[str, ...]:
+    """The last lines that were written after the first ``since`` bytes."""
+    since = since if since <= _log_size(home) else 0  # a new file was begun
+    try:
+        with home.log_file.open("rb") as binary:
+            binary.seek(since)
+            file = io.TextIOWrapper(binary, encoding="utf-8", errors="replace")
             return tuple(line.rstrip("\n") for line in deque(file, maxlen=lines))
     except OSError:
         return ()

@@ -10,13 +10,23 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from holdfast.spec.release import VERSION_WANTED, VERSION_WORD
+
 SPEC_CHARACTERS_MAX = 1_000_000
 _LINE = r"^[^\x00-\x1f\x7f]*$"
 
 Line = Annotated[str, Field(max_length=500, pattern=_LINE)]
 Person = Annotated[str, Field(min_length=1, max_length=100, pattern=_LINE)]
-Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")]
-PathText = Annotated[str, Field(max_length=4096, pattern=r"^/[^\x00-\x1f\x7f]*$")]
+Version = Annotated[str, Field(pattern=VERSION_WORD)]
+_PATH = r"^/[^\x00-\x1f\x7f]*$"
+PathText = Annotated[str, Field(max_length=4096, pattern=_PATH)]
+
+#: The patterns above, for people.
+WANTED = {
+    _LINE: "one line of text without control characters",
+    _PATH: "an absolute path without control characters",
+    VERSION_WORD: VERSION_WANTED,
+}
 
 
 class ByBody(BaseModel):

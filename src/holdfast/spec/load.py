@@ -28,7 +28,8 @@ NAMES = ("holdfast.yaml", "holdfast.yml")
 _UNPRINTABLE = re.compile(
     "[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff", b"\0\0")
+_UTF32 = (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def read_bytes(data: bytes, name: str) -> Loaded:
     """The text form is UTF-8, with or without a byte order mark."""
     _limit(len(data), name)
     if data[:2] in _UTF16:
-        _refuse(name, "UTF-16", "UTF-8", "save the file as UTF-8")
+        found = "UTF-32" if data[:4] in _UTF32 else "UTF-16"
+        _refuse(name, found, "UTF-8", "save the file as UTF-8")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 ReleaseId = str
 
+#: What people may call a release where they give the name apart from the spec, and in words.
+VERSION_WORD = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
+VERSION_WANTED = "letters, digits and . _ + -, a letter or digit first, at most 64 of them"
+
 
 @dataclass(frozen=True, slots=True)
 class Release:

@@ -250,7 +250,8 @@ def _syntax_words(line: str, said: str) -> tuple[str, str, str]:
     if "\t" in indent or "'\\t'" in said:
         return "a tab", "spaces for indentation", "replace each tab by two spaces"
     if "mapping values are not allowed" in said:
-        return "a second `: ` in one line", "one `key: value`", "quote text that contains `: `"
+        fix = "quote text that contains `: `; keys of one section begin in the same column"
+        return "a second `: ` in one value", "one `key: value`", fix
     if "undefined alias" in said:
         return "an unknown alias", "an anchor (&name) before it", ""
     hint = "check indentation, quotes and brackets"

@@ -39,13 +39,13 @@ class Discovery:
 
 
 def discover(directory: Path) -> Discovery:
-    """Look at a project. Files that cannot be read are passed over. The result always loads."""
+    """Look at a project. Files that make no sense are said and passed over. The result loads."""
     project = Project(directory)
     clues = tuple(
         clue
         for look in (python.look, node.look, compiled.look, container.look, ready_path)
         for clue in look(project)
-    )
+    ) + tuple(project.unread.values())
     command = max((c for c in clues if c.command), key=lambda c: c.sure, default=None)
     port = next((c for c in clues if c.port), None)
     ready = next((c for c in clues if c.ready), None)

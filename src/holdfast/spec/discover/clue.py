@@ -44,6 +44,7 @@ class Project:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.unread: dict[str, Clue] = {}  # files that are there and could not be understood
 
     def text(self, name: str) -> str | None:
         """The file's text, or None where there is none that could be read."""
@@ -65,8 +66,12 @@ class Project:
         try:
             value = (read or yaml.safe_load)(text)
         except (ValueError, yaml.YAMLError, RecursionError):
-            return None
-        return value if isinstance(value, dict) else None
+            value = None
+        if isinstance(value, dict):
+            return value
+        kind = {".toml": "TOML", ".json": "JSON"}.get(Path(name).suffix, "YAML")
+        self.unread[name] = Clue(name, f"is no {kind} table and was passed over")
+        return None
 
     @cached_property
     def sources(self) -> dict[str, str]:
@@ -91,6 +96,12 @@ class Project:
             if (self.directory / place / name).is_file():
                 return f"{place}/{name}"
         return name
+
+
+def names_project(file: str, name: object) -> Clue:
+    if isinstance(name, str) and name.strip():
+        return Clue(file, "names the project", name=name)
+    return Clue(file, "does not name the project")
 
 
 def shell(command: str) -> str:

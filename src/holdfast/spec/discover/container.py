@@ -96,6 +96,25 @@ def _compose_service(file: str, name: str, service: dict[str, Any]) -> Iterator[
     said = " ".join(map(str, test)) if isinstance(test, list) else str(test or "")
     if match := _URL_PATH.search(said):
         yield Clue(file, f"checks {match[1]}", ready=match[1])
+    words = _compose_words(service.get("entrypoint")) + _compose_words(service.get("command"))
+    if words and not words[0].startswith("/"):
+        inside = _inside(service.get("ports")) or port
+        said = shlex.join(words)
+        yield Clue(file, f"runs `{said[:60]}`", command=told_port(words, inside), sure=2)
+
+
+def _compose_words(value: object) -> list[str]:
+    if isinstance(value, list):
+        return [str(word) for word in value]
+    return _words(value) if isinstance(value, str) else []
+
+
+def _inside(ports: object) -> int | None:
+    """The port that the program in the container listens on."""
+    first = ports[0] if isinstance(ports, list) and ports else None
+    if isinstance(first, dict):
+        return _port(str(first.get("target", "")))
+    return _port(str(first or "").rpartition(":")[2])
 
 
 def _published(ports: object) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from holdfast.spec.discover.clue import Clue, Project, table_at
+from holdfast.spec.discover.clue import Clue, Project, names_project, table_at
 
 #: Frameworks whose own server is told its port.
 _TOLD = {"next start": "next start -p $PORT", "vite preview": "vite preview --port $PORT"}
@@ -16,7 +16,7 @@ def look(project: Project) -> Iterator[Clue]:
     if table is None:
         return
     name = table.get("name")
-    yield Clue("package.json", "names the project", name=name if isinstance(name, str) else None)
+    yield names_project("package.json", name)
     start = table_at(table, "scripts").get("start")
     if isinstance(start, str) and start.strip():
         says = f"starts with `{start.strip()[:60]}`"

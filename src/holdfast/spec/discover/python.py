@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from holdfast.spec.discover.clue import Clue, Project, table_at
+from holdfast.spec.discover.clue import Clue, Project, names_project, table_at
 
 _ASGI = re.compile(r"^(\w+)\s*(?::[^=\n]+)?=\s*(FastAPI|Starlette|Quart|Litestar|Sanic)\(", re.M)
 _FLASK = re.compile(r"^(\w+)\s*(?::[^=\n]+)?=\s*(?:flask\.)?Flask\(", re.M)
@@ -37,7 +37,7 @@ def _named(project: Project) -> Iterator[Clue]:
         return
     about = table_at(table, "project") or table_at(table, "tool", "poetry")
     name = about.get("name")
-    yield Clue("pyproject.toml", "names the project", name=name if isinstance(name, str) else None)
+    yield names_project("pyproject.toml", name)
     scripts = [word for word in table_at(about, "scripts") if isinstance(word, str)]
     if len(scripts) == 1:
         command = project.program(scripts[0])
