@@ -190,7 +190,7 @@ def fleet(look: Look, release: str) -> FleetSeen:
 
 
 async def until(
-    target: LocalTarget, holds: Callable[[Look], bool], within: float = 10.0
+    target: LocalTarget, holds: Callable[[Look], bool], within: float = 60.0
 ) -> tuple[Look, float]:
     """The first look for which it holds, and how many seconds that took."""
     began = time.monotonic()

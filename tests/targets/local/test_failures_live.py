@@ -65,7 +65,7 @@ def test_a_broken_program_is_named_with_its_last_words(
     assert fleet.failure.detail.startswith(FAILURES[code])
     assert any(words in line for line in fleet.failure.log_tail), fleet.failure.log_tail
     assert fleet.ready == 0
-    assert took < 5
+    assert took < 20
 
 
 BROKEN_ANSWERS = {
@@ -92,7 +92,7 @@ def test_a_program_that_answers_wrongly_never_gets_traffic(stage, wait_until, fl
     assert fleet.failure.code == code
     assert words in fleet.failure.detail
     assert fleet.failure.log_tail == ("listening soon",)
-    assert took < 5
+    assert took < 20
 
 
 def test_a_smoke_answer_must_contain_what_was_promised(stage, wait_until, fleet_in):
@@ -120,7 +120,7 @@ def test_a_program_that_keeps_dying_in_service_is_a_crash_loop(stage, wait_until
     assert fleet.failure.code == "crash-loop"
     assert "exit code 7" in fleet.failure.detail
     assert fleet.restarts >= 3
-    assert took < 6
+    assert took < 20
 
 
 def test_memory_above_the_limit_ends_the_instance_even_if_the_kernel_lets_it_grow(

@@ -113,3 +113,17 @@ def test_copies_of_releases_in_use_are_never_given_up(stage):
     assert isinstance(found, Path) and found != stage.directory
     assert "one" in (found / "app.py").read_text()
     assert os.readlink(found / "neighbour.py") == str(stage.directory / "neighbour.py")
+
+
+def test_with_the_copies_of_an_old_release_goes_the_directory_made_of_them(stage):
+    spec = prepare_project(stage)
+    store, bundle = kept.Kept(stage.root), stage.bundle("v1", **spec)
+    store.keep(bundle, stage.directory, ())
+    written = (stage.directory / "app.py").read_text()
+    (stage.directory / "app.py").write_text("pass\n")
+    shadow = store.directory(bundle, stage.directory)
+    assert isinstance(shadow, Path) and shadow.is_dir()
+    (stage.directory / "app.py").write_text(written)
+    for number in range(kept.COPIES_MAX + 1):
+        store.keep(stage.bundle(f"w{number}w", **spec), stage.directory, ())
+    assert not shadow.exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import socket
 from pathlib import Path
 
@@ -9,6 +11,9 @@ import pytest
 
 from holdfast.spec.model import Run
 from holdfast.targets.local import launch
+from holdfast.targets.local.envoy import Envoy
+from holdfast.targets.local.prepare import places_of
+from holdfast.targets.local.supervisor import Supervisor
 
 
 def test_ports_are_free_distinct_and_never_the_one_of_the_service():
@@ -62,3 +67,25 @@ def test_processors_are_dealt_out_in_turn():
     assert all(cpus is not None and len(cpus) == 1 for cpus in dealt)
     assert launch.cpus_for(Run(command="x"), 0) is None
     assert launch.cpus_for(Run(command="x", affinity=(1, 0)), 7) == {0, 1}
+
+
+def test_services_that_start_at_the_same_time_are_never_given_the_same_port(tmp_path):
+    """A port that was given to a program which does not listen yet looks free."""
+    first, second = (
+        Supervisor(
+            tmp_path / name,
+            tmp_path,
+            Envoy(name, places_of(tmp_path / name), tmp_path),
+            lambda: None,
+        )
+        for name in ("one", "two")
+    )
+    assert first.ports is second.ports
+
+
+def test_an_ordinary_user_gets_as_much_as_the_hard_limit_allows(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert launch.allowed_of(65_536, 4096) == 4096
+    assert launch.allowed_of(100, 4096) == launch.allowed_of(100, resource.RLIM_INFINITY) == 100
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert launch.allowed_of(65_536, 4096) == 65_536

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from hypothesis import given
@@ -72,3 +73,20 @@ def test_shifting_never_loses_the_newest_files(tmp_path_factory, keep, rounds):
         logs.numbered(directory / "a", n).read_text()[0] for n in range(1, min(keep, rounds) + 1)
     ]
     assert kept == [str(rounds - 1 - n) for n in range(min(keep, rounds))]
+
+
+def test_of_a_flood_only_the_end_is_kept_so_that_it_does_not_fill_the_disk_twice(tmp_path: Path):
+    log = tmp_path / "0.log"
+    log.write_bytes(b"old" * 1000 + b"new" * 80)
+    assert logs.rotate(log, max_size=30, keep=1) is True
+    assert (log.read_bytes(), (tmp_path / "0.log.1").read_bytes()) == (b"", b"new" * 80)
+    assert (tmp_path / "0.log.1").stat().st_mode & 0o077 == 0
+
+
+def test_logs_of_the_latest_releases_and_of_those_in_use_are_kept(tmp_path: Path):
+    for number in range(6):
+        (tmp_path / f"r{number}").mkdir()
+        os.utime(tmp_path / f"r{number}", (number, number))
+    (tmp_path / "envoy.log").touch()
+    logs.forget(tmp_path, keep=2, in_use={"r0"})
+    assert {path.name for path in tmp_path.iterdir()} == {"r0", "r4", "r5", "envoy.log"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 
 import pytest
 
@@ -150,3 +152,60 @@ def test_the_answer_to_head_has_no_body():
                 await asyncio.sleep(0.02)
 
     assert asyncio.run(scenario()).status == 200
+
+
+def exchanged(*parts: bytes) -> wire.Answer:
+    """The answer of a server that sends these parts one by one, then hangs up."""
+
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with contextlib.suppress(OSError):  # the client may have heard enough
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+        ended.set()
+
+    async def scenario() -> wire.Answer:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                return await wire.exchange(reader, writer, wire.request("GET", "/"))
+            finally:
+                writer.close()
+                await ended.wait()
+
+    return asyncio.run(scenario())
+
+
+def test_an_answer_without_a_length_is_read_to_its_end():
+    assert exchanged(b"HTTP/1.0 200 OK\r\n\r\nwel", b"come").body == b"welcome"
+
+
+def test_news_before_the_answer_is_not_the_answer():
+    hints = b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n"
+    answer = exchanged(hints, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
+    assert (answer.status, answer.body) == (200, b"hi")
+
+
+def test_many_small_chunks_are_no_way_around_the_limit(monkeypatch):
+    monkeypatch.setattr(wire, "BODY_MAX", 100)
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    with pytest.raises(wire.NotHttp, match="more than 100 bytes"):
+        exchanged(head + b"20\r\n" + b"x" * 32 + b"\r\n", *[b"20\r\n" + b"x" * 32 + b"\r\n"] * 9)
+
+
+def test_a_smoke_request_to_a_program_that_reads_nothing_ends():
+    """More than the kernel buffers: closing politely would wait for the reader for ever."""
+
+    async def scenario() -> str | None:
+        with socket.create_server(("127.0.0.1", 0)) as deaf:
+            wanted = Smoke(path="/", method="POST", body="x" * 20_000_000, timeout=0.2)
+            return await asyncio.wait_for(probe.smoke(deaf.getsockname()[1], wanted), 30)
+
+    said = asyncio.run(scenario())
+    assert said is not None and "no answer within 0.2 s" in said

@@ -24,7 +24,6 @@ class Admin:
             try:
                 return await self._once(path, method)
             except (OSError, TimeoutError, wire.NotHttp) as error:
-                self.close()
                 if loop.time() >= deadline:
                     raise Unreachable(f"Envoy does not answer: {error or 'timeout'}") from error
             await asyncio.sleep(0.01)

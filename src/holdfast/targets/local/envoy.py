@@ -21,7 +21,7 @@ from pathlib import Path
 
 from holdfast.rollout.model import ReleaseId
 from holdfast.targets.base import Refused, Unreachable
-from holdfast.targets.local import envoy_config, envoy_stats, logs, records
+from holdfast.targets.local import envoy_config, envoy_stats, logs, records, strays
 from holdfast.targets.local.admin import Admin
 from holdfast.targets.local.envoy_config import Config, Places
 from holdfast.targets.local.envoy_stats import Host, Subscription
@@ -29,6 +29,7 @@ from holdfast.targets.local.process import Launch, Process
 
 _log = logging.getLogger(__name__)
 ACKNOWLEDGE_S = 5.0
+_INSIST_EVERY_S = 1.0
 PATIENCE_S = 2.0  # a start takes 0.1 s on a quiet machine
 
 
@@ -70,10 +71,13 @@ class Envoy:
         self._service = service
         self._record = Path(places.envoy) / "process.json"
         self._process: Process | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._keepers: list[asyncio.Task[None]] = []
         self._writing = asyncio.Lock()
         self._written: dict[str, str] = {}  # path -> text
         self._live = False  # all clusters had their first health checks
+        self._life = asyncio.Lock()
+        self._listens = False  # it took the listener as written since it started
+        self.deaf: str | None = None  # why it does not listen
         self._looking: asyncio.Task[tuple[Host, ...]] | None = None
 
     # ---- life -----------------------------------------------------------------------------------
@@ -87,26 +91,30 @@ class Envoy:
         return self._process.pid if self._process else None
 
     def adopt(self) -> None:
-        """Take over the Envoy that an earlier supervisor left, or one in its place."""
+        """Take over the Envoy that an earlier supervisor left, if it lives."""
         identity = records.load_identity(self._record)
-        if identity is None:
-            return
-        self._process = Process.adopt(identity)
-        if self._process is None:
-            self._start()
-        self._keep()
+        self._process = Process.adopt(identity) if identity else None
+        if self._process is not None:
+            self._keep()
 
-    def ensure(self) -> None:
-        if self._process is None:
+    async def ensure(self) -> None:
+        """Let it run, with the files that are there. One that is just ending is waited for."""
+        async with self._life:
+            if self._process is not None:
+                return
             Path(self.places.envoy).mkdir(parents=True, exist_ok=True, mode=0o700)
             for kind in ("cds", "lds"):  # Envoy does not start without them
-                self._write(files_of_kind(kind, self.places, ()))
+                if not Path(self.places.file(kind)).exists():
+                    self._write(files_of_kind(kind, self.places, ()))
             Path(self.places.file("rds")).parent.mkdir(exist_ok=True, mode=0o700)
             self._start()
             self._keep()
 
     def _keep(self) -> None:
-        self._keeper = asyncio.create_task(self._restart_when_dead(), name="envoy")
+        self._keepers = [
+            asyncio.create_task(self._restart_when_dead(), name="envoy"),
+            asyncio.create_task(self._insist_on_listening(), name="envoy listens"),
+        ]
 
     def _start(self) -> None:
         config = Path(self.places.envoy) / "bootstrap.json"
@@ -118,8 +126,12 @@ class Envoy:
             "--log-level", "warning", "--reject-unknown-dynamic-fields",
             "--file-flush-interval-msec", "1000",
         ]  # fmt: skip
-        env = {"PATH": os.environ.get("PATH", ""), "HOME": str(config.parent)}
-        self._live = False
+        env = {
+            "PATH": os.environ.get("PATH", ""),
+            "HOME": str(config.parent),
+            strays.MARK: self.mark,
+        }
+        self._live = self._listens = False
         self._process = Process.start(Launch(argv, env, str(config.parent), self.log))
         records.save_identity(self._record, self._process.identity)
 
@@ -141,10 +153,14 @@ class Envoy:
 
     async def stop(self) -> None:
         """The end of the service: nobody is served any more."""
-        await self._release_keeper()
+        async with self._life:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        await self._release_keepers()
         if self._process is not None:
             await self._process.stop(signal.SIGTERM, 2.0)
-        self._process = None
+        self._process, self.deaf = None, None
         self.admin.close()
         self._written.clear()
         for path in (self._record, Path(self.places.admin)):
@@ -154,17 +170,22 @@ class Envoy:
 
     async def detach(self) -> None:
         """Let go; Envoy goes on."""
-        await self._release_keeper()
+        await self._release_keepers()
         if self._looking is not None:
             self._looking.cancel()
         if self._process is not None:
             self._process.let_go()
         self.admin.close()
 
-    async def _release_keeper(self) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+    async def _release_keepers(self) -> None:
+        for keeper in self._keepers:
+            keeper.cancel()
+        if self._keepers:
+            await asyncio.wait(self._keepers)
+
+    @property
+    def mark(self) -> str:
+        return strays.mark(self._record, 0)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -223,6 +244,34 @@ class Envoy:
                 return path
         return None
 
+    # ---- listening ------------------------------------------------------------------------------
+
+    async def _insist_on_listening(self) -> None:
+        """A starting Envoy tries the port once. When somebody had it just then, it tries again."""
+        while True:
+            await asyncio.sleep(_INSIST_EVERY_S)
+            if not self._listens:
+                with contextlib.suppress(Unreachable, OSError):
+                    await self._insist()
+
+    async def _insist(self) -> None:
+        path = self.places.file("lds")
+        async with self._writing:
+            if (text := self._written.get(path)) is None:
+                return
+            document = json.loads(text)
+            (seen,) = (await self._subscriptions_of([_STATS["lds"]])).values()
+            self._listens = seen.version == document["version_info"]
+            if self._listens:
+                self.deaf = None
+                return
+            self.deaf = f"the service's port is not listened on: {await self._listener_error()}"
+            records.write(Path(path), text)
+
+    async def _listener_error(self) -> str:
+        dump = await self._ask("/config_dump?resource=dynamic_listeners")
+        return envoy_stats.listener_error(dump) or "Envoy did not take the listener"
+
     async def _acknowledged(
         self, files: Sequence[Files], before: Mapping[str, Subscription], log_from: int
     ) -> None:
@@ -242,17 +291,19 @@ class Envoy:
             pause = min(pause * 1.5, 0.02)
 
     async def _subscriptions(self, files: Sequence[Files]) -> dict[str, Subscription]:
-        prefixes = [file.stat for file in files]
+        return await self._subscriptions_of([file.stat for file in files])
+
+    async def _subscriptions_of(self, prefixes: Sequence[str]) -> dict[str, Subscription]:
         names = "|".join(re.escape(prefix) for prefix in prefixes)
         query = f"^({names}).(version_text|update_rejected|update_failure)$"
         body = await self._ask("/stats?filter=" + _quoted(query))
         return envoy_stats.subscriptions(body.decode(), prefixes)
 
     async def _nack(self, file: Files, log_from: int) -> Refused:
-        detail = ""
+        dump = b"{}"
         if file.stat == _STATS["lds"]:
             dump = await self._ask("/config_dump?resource=dynamic_listeners")
-            detail = envoy_stats.listener_error(dump)
+        detail = envoy_stats.listener_error(dump)
         detail = detail or envoy_stats.rejection("\n".join(logs.tail(self.log, log_from, 999)))
         code = "port-taken" if "address already in use" in detail.lower() else "nack"
         return Refused(code, detail or "Envoy refused the configuration")

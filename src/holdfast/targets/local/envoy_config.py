@@ -286,6 +286,7 @@ def _http(traffic: Traffic, places: Places) -> Config:
         ),
         "stat_prefix": "service",
         "codec_type": "AUTO",
+        "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "localhost"},
         "rds": {"route_config_name": ROUTES, "config_source": _files(places.file("rds"))},
         "use_remote_address": True,
         "server_header_transformation": "PASS_THROUGH",

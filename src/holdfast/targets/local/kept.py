@@ -81,7 +81,8 @@ class Kept:
     def _forget_old(self, in_use: set[str]) -> None:
         places = [place for place in self._root.iterdir() if place.name not in in_use]
         for place in sorted(places, key=lambda place: place.stat().st_mtime)[:-COPIES_MAX]:
-            shutil.rmtree(place / "files", ignore_errors=True)
+            for copies in ("files", "shadow"):
+                shutil.rmtree(place / copies, ignore_errors=True)
 
 
 def differences(then: Hashes, now: Hashes) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import resource
@@ -60,6 +61,13 @@ class Ports:
             if port != avoid and bindable("127.0.0.1", port) is None:
                 return port
         raise CannotLaunch(failure("port-taken", "no free port on the loopback interface"))
+
+
+@functools.cache
+def shared_ports() -> Ports:
+    """One for all services of this process: a port given to a program that does not listen yet
+    looks free to everybody else."""
+    return Ports(str(os.getpid()))
 
 
 def bindable(address: str, port: int) -> OSError | None:
@@ -221,7 +229,15 @@ def limit(pid: int, limits: ProcessLimits) -> None:
     for kind, value in wanted.items():
         if value is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError, ValueError):
-                resource.prlimit(pid, kind, (value, value))
+                allowed = allowed_of(value, resource.prlimit(pid, kind)[1])
+                resource.prlimit(pid, kind, (allowed, allowed))
+
+
+def allowed_of(wanted: int, hard: int) -> int:
+    """Nobody but root may have more than the hard limit: then that much, and not the default."""
+    if os.geteuid() == 0 or hard == resource.RLIM_INFINITY:
+        return wanted
+    return min(wanted, hard)
 
 
 def be_normal(pid: int) -> None:

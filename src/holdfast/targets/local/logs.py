@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 TAIL_BYTES = 16_384
+_PART_BYTES = 1 << 20
+_FLOOD = 8  # times the wanted size between two looks: of more than that only the end is kept
 
 
 def tail(path: Path, since: int = 0, lines: int = 20) -> tuple[str, ...]:
@@ -40,9 +43,31 @@ def rotate(path: Path, max_size: int, keep: int) -> bool:
         return False
     _make_room(path, keep)
     if keep:
-        shutil.copyfile(path, numbered(path, 1))
+        _copy_end(path, numbered(path, 1), max_size * _FLOOD)
     os.truncate(path, 0)
     return True
+
+
+def _copy_end(source: Path, target: Path, most: int) -> None:
+    """The last ``most`` bytes of now: one who writes faster than we copy must not lead us on."""
+    with source.open("rb") as file, open(target, "wb", opener=_private) as copy:
+        end = file.seek(0, os.SEEK_END)
+        left = min(end, most)
+        file.seek(end - left)
+        while left and (part := file.read(min(left, _PART_BYTES))):
+            copy.write(part)
+            left -= len(part)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def forget(directory: Path, keep: int, in_use: Collection[str]) -> None:
+    """Remove the logs of all but the ``keep`` latest releases, and never of those in use."""
+    old = [each for each in directory.iterdir() if each.is_dir() and each.name not in in_use]
+    for each in sorted(old, key=lambda each: each.stat().st_mtime)[: -keep or None]:
+        shutil.rmtree(each, ignore_errors=True)
 
 
 def shift(path: Path, max_size: int, keep: int) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -12,6 +11,7 @@ from holdfast.spec.model import Probe, Probes, Smoke, Traffic
 from holdfast.targets.local import wire
 
 _SILENCE_S = 2.0
+_GOODBYE_S = 0.5
 _SETTINGS, _ACK, _FRAME_MAX = 4, 1, 16_384
 _HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
 
@@ -137,9 +137,13 @@ async def _talk(
 
 
 async def _hang_up(writer: asyncio.StreamWriter) -> None:
+    """A peer that reads nothing would keep a polite goodbye waiting for ever."""
     writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+    try:
+        async with asyncio.timeout(_GOODBYE_S):
+            await writer.wait_closed()
+    except OSError:
+        writer.transport.abort()
 
 
 def _words(error: Exception, timeout: float | None = None) -> str:

@@ -53,7 +53,6 @@ class Process:
     def __init__(self, identity: Identity, pidfd: int) -> None:
         self.identity = identity
         self.pid = identity.pid
-        self.asked_to_end = False
         self.ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._pidfd = pidfd
         asyncio.get_running_loop().add_reader(pidfd, self._on_end)
@@ -63,7 +62,12 @@ class Process:
         """Raises ``OSError`` when the program cannot be executed."""
         pid = _spawn(launch)
         identity = Identity.of(pid) or Identity(pid, 0)
-        return cls(identity, os.pidfd_open(pid))
+        try:
+            return cls(identity, os.pidfd_open(pid))
+        except OSError:  # out of descriptors: nobody would look after it
+            os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
 
     @classmethod
     def adopt(cls, identity: Identity) -> Process | None:
@@ -88,12 +92,12 @@ class Process:
 
     async def stop(self, number: int, grace: float) -> None:
         """Ask, wait for ``grace`` seconds, then kill. Returns when the process is gone."""
-        self.asked_to_end = True
         if self.alive:
             self.send(number)
             await asyncio.wait([self.ended], timeout=grace)
-        self.send(signal.SIGKILL)
-        await asyncio.wait([self.ended])
+        if self.alive:  # once it is reaped its number may be somebody else's
+            self.send(signal.SIGKILL)
+            await asyncio.wait([self.ended])
 
     def let_go(self) -> None:
         """Stop watching; the process goes on."""
@@ -103,10 +107,11 @@ class Process:
             self._pidfd = -1
 
     def _on_end(self) -> None:
+        # Workers of a dead leader would hold its port and confuse its successor. The corpse keeps
+        # its number until it is reaped, so no stranger's group is hit.
+        self.send(signal.SIGKILL)
         code = _reap(self._pidfd)
         self.let_go()
-        # Workers of a dead leader would hold its port and confuse its successor.
-        self.send(signal.SIGKILL)
         if not self.ended.done():
             self.ended.set_result(code)
 

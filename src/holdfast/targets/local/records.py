@@ -28,6 +28,7 @@ class Instance:
     port: int
     log_from: int = 0  # where its output begins in its log file
     admitted: bool = False
+    leaving: bool = False  # retired: it finishes its work and ends
 
 
 @dataclass(frozen=True, slots=True)

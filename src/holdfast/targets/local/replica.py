@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from typing import Any
 
 from holdfast.rollout.model import Failure
 from holdfast.targets.base import Bundle, Refused, Unreachable
-from holdfast.targets.local import launch, logs, probe, reasons, records
+from holdfast.targets.local import launch, logs, probe, reasons, records, strays
 from holdfast.targets.local import process as process_module
 from holdfast.targets.local.admission import admit
 from holdfast.targets.local.envoy_config import file_name
@@ -29,6 +28,7 @@ from holdfast.targets.local.records import Instance
 
 CALM_S = 10.0  # a death after that long a time is a new story
 _GRACE_USELESS_S = 1.0  # for an instance that serves nobody: its place is needed
+_UNPUBLISH_S_MAX = 10.0
 _TURN_S = 0.2  # about what an interpreter needs to come up
 _PAUSE_FIRST, _PAUSE_MAX, _PAUSE_SERVED_MAX = 0.1, 10.0, 1.0
 
@@ -95,15 +95,17 @@ class Replica:
 
     def give_up(self) -> None:
         """After an error of ours: do not leave behind a process that nobody looks after."""
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+        if self.process is not None and self.process.alive:
+            self.process.send(signal.SIGKILL)
         self._record.unlink(missing_ok=True)
 
     def adopt(self, instance: Instance, process: Process) -> None:
         """Go on with a process that an earlier supervisor started."""
         self._instance, self.process, self.port = instance, process, instance.port
-        if instance.admitted:
+        if instance.leaving:  # it may be shutting down by now: nothing new for it
+            self.state, self.published = State.DRAINING, True
+            self.retire()
+        elif instance.admitted:
             self.state, self.published = State.READY, True
 
     async def keep(self) -> None:
@@ -114,9 +116,10 @@ class Replica:
                 if why is not None:
                     self.failure, self.state = why, State.FAILED
                     await self._rest()
-        finally:
+        except asyncio.CancelledError:
             if self.process is not None:
                 self.process.let_go()
+            raise
 
     # ---- one life -------------------------------------------------------------------------------
 
@@ -159,7 +162,8 @@ class Replica:
         start = self._start_directory()
         berth = Berth(self.name, self.index, self.port, self.log, around.base, start)
         log_from = logs.size(self.log)
-        process = launch.launch(around.bundle, berth, {MARK: str(self._record)})
+        marks = {strays.MARK: strays.mark(self._record, self.port)}
+        process = launch.launch(around.bundle, berth, marks)
         self._instance = Instance(
             process.identity, around.bundle.release.id, self.name, self.index, self.port, log_from
         )
@@ -167,7 +171,6 @@ class Replica:
             records.save(self._record, self._instance)
         except OSError as error:
             process.send(signal.SIGKILL)  # nobody would ever find it again
-            process.let_go()
             raise CannotLaunch(reasons.of_os_error(error, "state directory")) from error
         return process
 
@@ -218,9 +221,14 @@ class Replica:
 
     def _be_ready(self) -> None:
         self.state, self.failure = State.READY, None
+        self._note(admitted=True)
+
+    def _note(self, admitted: bool = False, leaving: bool = False) -> None:
+        """For a successor, who does without what a full disk does not take."""
         if self._instance is not None:
-            self._instance = replace(self._instance, admitted=True)
-            with contextlib.suppress(OSError):  # then a successor admits it once more
+            admitted = admitted or self._instance.admitted
+            self._instance = replace(self._instance, admitted=admitted, leaving=leaving)
+            with contextlib.suppress(OSError):
                 records.save(self._record, self._instance)
 
     async def _watch(self, pid: int) -> Failure | None:
@@ -247,6 +255,7 @@ class Replica:
     async def _leave(self, process: Process) -> None:
         """Retired: no new work, finish what is in flight, then stop."""
         serves, self.state = self.published, State.DRAINING
+        self._note(leaving=True)
         if serves:
             drain = self._around.bundle.service.rollout.drain
             with contextlib.suppress(TimeoutError, Refused, OSError):
@@ -284,6 +293,7 @@ class Replica:
             memory = memory or process_module.killed_for_memory() > self._kernel_kills
         death = reasons.Death(code, lived, was_ready, self._streak, self.tail(), memory)
         await self._unpublish()
+        await self._end_strays()
         return None if self.retiring else reasons.explain(death)
 
     async def _stop(self, process: Process, grace_max: float = float("inf")) -> None:
@@ -293,11 +303,18 @@ class Replica:
         self.process = None
         self._record.unlink(missing_ok=True)
 
+    async def _end_strays(self) -> None:
+        """A program that went into the background left a group of its own behind."""
+        mine = strays.mark(self._record, self.port)
+        await strays.end(self._around.root, lambda _pid, said: said == mine)
+
     async def _unpublish(self) -> None:
         if self.published:
             self.published = False
-            with contextlib.suppress(Refused, OSError):  # then Envoy's health check finds out
-                await self._around.publish()
+            # Otherwise Envoy's health check finds out; an Envoy that is away sends nobody here.
+            with contextlib.suppress(Refused, OSError, TimeoutError):
+                async with asyncio.timeout(_UNPUBLISH_S_MAX):
+                    await self._around.publish()
 
     async def _rest(self) -> None:
         """Back off before the next try."""
@@ -315,9 +332,6 @@ def pause_after(streak: int, served: bool) -> float:
         return 0.0
     pause = _PAUSE_FIRST * float(2 ** min(max(streak - 1, 0), 10))
     return min(pause, _PAUSE_SERVED_MAX if served else _PAUSE_MAX)
-
-
-MARK = "HOLDFAST_RECORD"  # in the environment of every instance: finds those no record tells of
 
 
 def record_path(root: Path, release: str, index: int) -> Path:

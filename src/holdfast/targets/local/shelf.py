@@ -33,6 +33,7 @@ class Shelf:
     def recover(self, sizes: dict[ReleaseId, int], weights: Weights) -> None:
         """The orders were lost: what runs and what is routed is what was ordered."""
         if self.lost:
+            sizes = {release: size for release, size in sizes.items() if size}
             self.stand(Standing(0, sizes, tuple(weights)))
 
     def put(self, bundle: Bundle, cwd: Path) -> None:

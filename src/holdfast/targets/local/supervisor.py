@@ -6,26 +6,27 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from holdfast.rollout.model import FleetSeen, ReleaseId
 from holdfast.targets.base import Bundle, Refused, Unreachable
-from holdfast.targets.local import envoy_config, logs, records
+from holdfast.targets.local import envoy_config, logs, records, strays
 from holdfast.targets.local.envoy import Envoy, files_of_kind, files_of_release
-from holdfast.targets.local.envoy_config import Endpoint
+from holdfast.targets.local.envoy_config import Endpoint, file_name
 from holdfast.targets.local.envoy_stats import Host
-from holdfast.targets.local.launch import Ports
-from holdfast.targets.local.process import Identity, Process
-from holdfast.targets.local.reasons import failure
+from holdfast.targets.local.launch import Ports, shared_ports
+from holdfast.targets.local.process import Process
+from holdfast.targets.local.reasons import failure, of_os_error
 from holdfast.targets.local.records import Instance
-from holdfast.targets.local.replica import MARK, Replica, State, Surroundings
+from holdfast.targets.local.replica import Replica, State, Surroundings, record_path
 
 _log = logging.getLogger(__name__)
 _ROTATE_EVERY_S = 1.0
+_GOING_S_MAX = 5.0
+_LOGS_OF_RELEASES = 12  # as many as there are kept releases to go back to
 _VICTIMS = (State.FAILED, State.STARTING, State.READY)  # who goes first
 
 
@@ -191,8 +192,14 @@ class Supervisor:
         self.fleets: dict[ReleaseId, Fleet] = {}
         self._root, self._base, self._envoy = root, base, envoy
         turnstile = asyncio.Semaphore(max(2, os.cpu_count() or 1))
-        self._doors = Doors(Ports(f"{root}:{os.getpid()}"), turnstile, changed)
+        self._doors = Doors(shared_ports(), turnstile, changed)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._adopted: list[Process] = []
+        self._going: set[asyncio.Task[None]] = set()  # fleets whose last traces are being removed
+
+    @property
+    def ports(self) -> Ports:
+        return self._doors.ports
 
     def open(self) -> None:
         self._spawn(self._rotate_logs())
@@ -216,6 +223,7 @@ class Supervisor:
             if instance is None or process is None:
                 path.unlink()
             else:
+                self._adopted.append(process)
                 found.setdefault(instance.release, []).append((instance, process))
         return found
 
@@ -226,24 +234,48 @@ class Supervisor:
             self._envoy.places,
             envoy_config.assignment(fleet.release, fleet.endpoints()),
         )
-        self._envoy.write(fleet_file)
         try:
+            self._envoy.write(fleet_file)
             await self._publish_clusters()
         except Refused as error:
             fleet.denied = Refused("admission-denied", error.detail)
+        except OSError as error:
+            why = of_os_error(error, "telling Envoy")
+            fleet.denied = Refused(why.code, why.detail)
         fleet.opened.set()
-        while fleet.size or fleet.replicas:
-            await fleet.empty.wait()
+        await fleet.empty.wait()
+        while fleet.size:
             await asyncio.sleep(0.02)
+            await fleet.empty.wait()
         del self.fleets[fleet.release]
         self._envoy.forget(fleet_file.path)
-        if self.fleets:
-            await self._publish_clusters()
-        else:
-            await self._envoy.stop()
+        # Once begun it is finished: whoever lets go now leaves nothing of it behind.
+        going = asyncio.create_task(self._tidy_up(fleet.release, Path(fleet_file.path)))
+        self._going.add(going)
+        going.add_done_callback(self._going.discard)
+
+    async def _tidy_up(self, release: ReleaseId, endpoints: Path) -> None:
+        with contextlib.suppress(Refused, OSError):  # then a cluster stays that nothing refers to
+            await (self._publish_clusters() if self.fleets else self._envoy.stop())
+        await strays.end(self._root, lambda _pid, said: self._is_left(release, said))
+        with contextlib.suppress(OSError):
+            self._forget_traces(release, endpoints.parent)
+
+    def _forget_traces(self, release: ReleaseId, endpoints: Path) -> None:
+        """Disks fill by what nobody needs: only the logs of the latest releases stay."""
+        in_use = {file_name(each) for each in self.fleets}
+        logs.forget(self._root / "logs", _LOGS_OF_RELEASES, in_use)
+        for directory in (endpoints, record_path(self._root, release, 0).parent):
+            if release not in self.fleets:
+                directory.rmdir()
+
+    def _is_left(self, release: ReleaseId, mark: str) -> bool:
+        """Whether the mark is of the release, which has nobody any more."""
+        records_of = record_path(self._root, release, 0).parent
+        return release not in self.fleets and mark.startswith(f"{records_of}/")
 
     async def _publish_clusters(self) -> None:
-        while True:
+        while self.fleets:
             places = self._envoy.places
             clusters = [
                 envoy_config.cluster(name, fleet.bundle.service, places)
@@ -259,18 +291,17 @@ class Supervisor:
         fleet = self.fleets.get(release)
         return fleet.seen(hosts).ready if fleet else 0
 
-    def end_strays(self) -> None:
-        """Instances that no record tells of: their supervisor died between start and record."""
+    async def end_strays(self, running: Iterable[Instance]) -> None:
+        """What nobody will look after: started and never recorded, or left by a dead leader."""
         known = {
-            each.process.pid
-            for fleet in self.fleets.values()
-            for each in fleet.replicas.values()
-            if each.process
+            strays.mark(record_path(self._root, each.release, each.index), each.port)
+            for each in running
         }
-        for pid in marked(str(self._root)):
-            if pid not in known:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(pid, signal.SIGKILL)
+        envoy, mark = self._envoy.pid, self._envoy.mark
+        await strays.end(
+            self._root,
+            lambda pid, said: pid != envoy if said == mark else said not in known,
+        )
 
     async def _rotate_logs(self) -> None:
         access = Path(self._envoy.places.access_log)
@@ -280,9 +311,14 @@ class Supervisor:
                 paths = [each.log for each in fleet.replicas.values()]
                 for path in (*paths, self._envoy.log):
                     with contextlib.suppress(OSError):
-                        logs.rotate(path, settings.max_size, settings.keep)
-                if logs.shift(access, settings.max_size, settings.keep):
-                    await self._envoy.reopen_logs()
+                        # A large copy takes a while, and probes must not wait for it.
+                        if logs.size(path) > settings.max_size:
+                            await asyncio.to_thread(
+                                logs.rotate, path, settings.max_size, settings.keep
+                            )
+                with contextlib.suppress(OSError):
+                    if logs.shift(access, settings.max_size, settings.keep):
+                        await self._envoy.reopen_logs()
             await asyncio.sleep(_ROTATE_EVERY_S)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -297,16 +333,9 @@ class Supervisor:
             await asyncio.wait(self._tasks)
         for fleet in self.fleets.values():
             await fleet.detach()
-
-
-def marked(root: str) -> Iterator[int]:
-    """Leaders of process groups that were started as instances under ``root``."""
-    needle = f"{MARK}={root}/".encode()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            pid = int(entry.name)
-            leads = os.getpgid(pid) == pid
-            if leads and needle in (entry / "environ").read_bytes() and Identity.of(pid):
-                yield pid
+        for process in self._adopted:
+            process.let_go()
+        if self._going:
+            await asyncio.wait(self._going, timeout=_GOING_S_MAX)
+        for task in self._going:
+            task.cancel()

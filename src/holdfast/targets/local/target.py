@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from holdfast.targets.local.edge import Edge
 from holdfast.targets.local.envoy import Envoy
 from holdfast.targets.local.launch import directory
 from holdfast.targets.local.prepare import check_machine, places_of
+from holdfast.targets.local.process import Process
 from holdfast.targets.local.reasons import of_os_error
-from holdfast.targets.local.records import Standing
+from holdfast.targets.local.records import Instance, Standing
 from holdfast.targets.local.shelf import Shelf
 from holdfast.targets.local.supervisor import Supervisor
 
@@ -60,7 +61,8 @@ class LocalTarget:
         seen = tuple(fleet.seen(hosts) for _, fleet in sorted(fleets.items()))
         drift = self.envoy.changed_outside()
         weights = self._edge.weights_on_disk() if drift else self._shelf.standing.weights
-        return Look(seen, weights, f"{drift} was changed outside Holdfast" if drift else None)
+        said = f"{drift} was changed outside Holdfast" if drift else self.envoy.deaf
+        return Look(seen, weights, said)
 
     def watch(self, changed: Callable[[], None]) -> None:
         self._changed = changed
@@ -107,7 +109,7 @@ class LocalTarget:
             await self._edge.close()  # nobody is left to answer: let nobody in
             weights = ()
         if order.size:
-            self.envoy.ensure()
+            await self.envoy.ensure()
             self.supervisor.fleet(self._shelf.bundle(order.release)).resize(order.size)
         elif fleet := self.supervisor.fleets.get(order.release):
             fleet.resize(0)
@@ -140,23 +142,34 @@ class LocalTarget:
                 )
                 self._edge = Edge(self.envoy)
                 self._opened = True
-                self._take_over()
+                try:
+                    await self._take_over()
+                except BaseException:
+                    await self.aclose()  # half a target would stay one
+                    raise
 
-    def _take_over(self) -> None:
-        self.envoy.adopt()
+    async def _take_over(self) -> None:
         running = self.supervisor.left_running()
-        sizes = {release: len(instances) for release, instances in running.items()}
+        sizes = {release: _staying(instances) for release, instances in running.items()}
         self._shelf.recover(sizes, self._edge.weights_on_disk())
         standing = self._shelf.standing
-        for bundle in self._shelf.known(sorted({*standing.sizes, *running})):
+        bundles = self._shelf.known(sorted({*standing.sizes, *running}))
+        mine = [running.get(bundle.release.id, ()) for bundle in bundles]
+        self.envoy.adopt()
+        # Before anything starts, for a stray may hold a port that is needed.
+        await self.supervisor.end_strays(instance for each in mine for instance, _process in each)
+        await (self.envoy.ensure() if bundles else self.envoy.stop())
+        for bundle in bundles:
             release = bundle.release.id
-            self.envoy.ensure()
             fleet = self.supervisor.fleet(bundle)
             for instance, process in running.get(release, ()):
                 fleet.adopt(instance, process)
             fleet.resize(standing.sizes.get(release, 0))
-        bundles = self._shelf.known([name for name, weight in standing.weights if weight])
-        if bundles:
-            self._edge.resume(standing.weights, bundles)
-        self.supervisor.end_strays()
+        routed = self._shelf.known([name for name, weight in standing.weights if weight])
+        if routed:
+            self._edge.resume(standing.weights, routed)
         self.supervisor.open()
+
+
+def _staying(found: Sequence[tuple[Instance, Process]]) -> int:
+    return sum(not instance.leaving for instance, _process in found)

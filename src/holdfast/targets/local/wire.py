@@ -41,15 +41,20 @@ async def exchange(
     writer.write(sent)
     await writer.drain()
     try:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        first, *lines = head.split("\r\n")
-        status = _status(first)
-        pairs = (line.partition(":") for line in lines if line)
-        headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        status, headers = await _head(reader)
+        while 100 <= status < 200 and status != 101:  # news before the answer, such as hints
+            status, headers = await _head(reader)
         body = b"" if sent.startswith(b"HEAD ") else await _body(reader, status, headers)
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
         raise NotHttp(f"no complete HTTP answer: {error}") from error
     return Answer(status, headers, body)
+
+
+async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.split("\r\n")
+    pairs = (line.partition(":") for line in lines if line)
+    return _status(first), {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
 def _status(line: str) -> int:
@@ -60,22 +65,33 @@ def _status(line: str) -> int:
 
 
 async def _body(reader: asyncio.StreamReader, status: int, headers: Mapping[str, str]) -> bytes:
-    if status in (204, 304) or 100 <= status < 200:
+    if status in (101, 204, 304):
         return b""
     if headers.get("transfer-encoding", "").lower() == "chunked":
         return await _chunks(reader)
     if (length := headers.get("content-length")) is None:
-        return await reader.read(BODY_MAX)
+        return await _until_closed(reader)
     if int(length) > BODY_MAX:
         raise NotHttp(f"answer of {length} bytes is too large")
     return await reader.readexactly(int(length))
 
 
+async def _until_closed(reader: asyncio.StreamReader) -> bytes:
+    """The old way of ending an answer: ``read`` alone gives what has come so far."""
+    parts, left = [], BODY_MAX
+    while left and (part := await reader.read(left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
 async def _chunks(reader: asyncio.StreamReader) -> bytes:
     parts: list[bytes] = []
+    left = BODY_MAX
     while size := int((await reader.readline()).partition(b";")[0] or b"0", 16):
-        if size > BODY_MAX:
-            raise NotHttp(f"chunk of {size} bytes is too large")
+        left -= size
+        if left < 0:
+            raise NotHttp(f"answer of more than {BODY_MAX} bytes is too large")
         parts.append(await reader.readexactly(size))
         await reader.readexactly(2)
     await reader.readline()
