@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.ledger import Draft, Ledger
+
 COMPLETE = """
 set -eu
 source {script}
@@ -60,6 +62,25 @@ def test_bash_completes_the_services_of_this_home(bash, conductor, docs):
 
 def test_completing_services_without_a_conductor_offers_nothing_and_says_nothing(bash):
     assert bash("status", "--service", "p") == []
+
+
+def test_bash_completes_keys_of_the_spec_and_drills(bash):
+    assert "rollout.strategy" in bash("explain", "rollout.st")
+    assert bash("drill", "zero") == ["zero-downtime"]
+
+
+def test_bash_completes_past_releases_from_the_ledger_without_a_conductor(bash, shell):
+    with Ledger.open(shell.home / "ledger.db", "example.com/holdfast") as ledger:
+        for release in ("v1-aaaa", "v2-bbbb"):
+            body = b'{"blob":"00","by":"ann","release":"%s"}' % release.encode()
+            ledger.append_now([Draft("demo/releases", "ReleaseStored", body, 1_764_000_000.0)])
+    assert bash("rollback", "--to", "v") == ["v2-bbbb", "v1-aaaa"]
+    assert bash("logs", "--release", "v1") == ["v1-aaaa"]
+
+
+def test_bash_completes_the_names_of_tokens(bash, shell):
+    assert shell("token", "create", "build-server").code == 0
+    assert bash("token", "revoke", "b") == ["build-server"]
 
 
 @pytest.mark.parametrize(("shell_name", "sign"), [("zsh", "#compdef"), ("fish", "complete ")])

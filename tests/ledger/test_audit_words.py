@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli import main
+from holdfast.cli.printing import pulse
 from holdfast.ledger import Ledger
 
 
@@ -196,3 +197,24 @@ def test_reading_works_while_a_writer_holds_the_ledger(home, origin, make_drafts
         assert main(["audit", "verify", "--home", str(home)]) == 0
         assert main(["history", "--home", str(home), "-n", "1"]) == 0
     assert "intact  23 entries" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("work", ["verify", "export"])
+def test_what_takes_long_says_how_far_it_is(tmp_path, origin, make_drafts, work):
+    seen: list[tuple[int, int]] = []
+    with Ledger.open(tmp_path / "home" / "ledger.db", origin) as ledger:
+        ledger.append_now(make_drafts(600))
+        if work == "verify":
+            ledger.verify(progress=lambda *at: seen.append(at))
+        else:
+            ledger.export(tmp_path / "out", progress=lambda *at: seen.append(at))
+    assert seen[:2] == [(256, 600), (512, 600)]
+
+
+def test_progress_is_said_on_the_other_stream_and_not_at_every_step(capsys):
+    tell = pulse("checked", "entries", every_s=0.0)
+    tell(1_000, 2_000)
+    assert capsys.readouterr() == ("", "checked 1,000 of 2,000 entries\n")
+    tell = pulse("checked", "entries", every_s=60.0)
+    tell(1_000, 2_000)
+    assert capsys.readouterr() == ("", "")

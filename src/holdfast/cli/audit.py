@@ -58,7 +58,7 @@ def verify(
 
     with recorded(home_path(home)) as archive:
         kept = {str(path): _text(path) for path in against}
-        found = archive.verify(kept, _keys(keys))
+        found = archive.verify(kept, _keys(keys), printing.pulse("checked", "entries"))
     if json_:
         printing.say_json(finding(found))
     elif isinstance(found, Broken):
@@ -144,7 +144,7 @@ def check(proof: Path, keys: Path | None, home: Path | None, json_: bool) -> Non
 def export(directory: Path, home: Path | None, json_: bool) -> None:
     """Write the ledger to DIRECTORY as static files (C2SP tlog-tiles)."""
     with recorded(home_path(home)) as archive:
-        head = archive.export(directory)
+        head = archive.export(directory, printing.pulse("written", "entries"))
     if json_:
         printing.say_json({"directory": str(directory), "size": head.size, "root": head.root.hex()})
         return

@@ -5,20 +5,28 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from holdfast.cli.complaint import FAILED, Complaint
+from holdfast.cli.options import Where, offering
 
 if TYPE_CHECKING:
     from holdfast.drills.catalog import Drill
     from holdfast.drills.report import Report
 
 
+def _drill_names(where: Where) -> Iterator[str]:
+    from holdfast.drills.catalog import DRILLS
+
+    return (drill.name for drill in DRILLS)
+
+
 @click.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=offering(_drill_names))
 @click.option(
     "--json",
     "json_file",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from holdfast.cli.complaint import Complaint
+from holdfast.cli.options import Where, offering
 from holdfast.cli.printing import bold, say, say_json, table, tone
 from holdfast.cli.problems import as_json, count, located, show
 
@@ -20,8 +22,14 @@ USAGE = 2
 VALUE_WIDTH_MAX = 48
 
 
+def _known_keys(where: Where) -> Iterator[str]:
+    from holdfast.spec.fields import catalogue, dotted
+
+    return (dotted(place) for place in catalogue() if place)
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("path", required=False, metavar="[KEY]")
+@click.argument("path", required=False, metavar="[KEY]", shell_complete=offering(_known_keys))
 @click.option(
     "-f", "--file", type=click.Path(path_type=Path), metavar="FILE",
     help="The spec file, or its directory. Default: the nearest holdfast.yaml.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli import printing
-from holdfast.cli.options import Where, addressed
+from holdfast.cli.options import Where, addressed, offering, release_names
 
 if TYPE_CHECKING:
     from holdfast.conductor.client import Client, LogDoc
@@ -21,7 +21,10 @@ Key = tuple[str, str]
 
 
 @click.command()
-@click.option("--release", metavar="R", help="Only this release: id or version.")
+@click.option(
+    "--release", metavar="R", shell_complete=offering(release_names),
+    help="Only this release: id or version.",
+)  # fmt: skip
 @click.option("--replica", metavar="N", help="Only this replica.")
 @click.option(
     "-n", "--lines", type=click.IntRange(0, 10_000), default=100, show_default=True,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import getpass
+import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,9 @@ from typing import Any, TypeVar
 import click
 
 from holdfast.spec.release import VERSION_WANTED, VERSION_WORD
+
+#: So far back names of releases are looked for when Tab is pressed.
+RELEASES_SHOWN = 2_000
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,6 +29,40 @@ class Where:
     file: Path | None = None
     service: str | None = None
     json: bool = False
+
+
+Completer = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+def offering(known: Callable[[Where], Iterable[str]]) -> Completer:
+    """Completes from the words of ``known``. A press of Tab must never print an error."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        where = Where(ctx.params.get("file"), ctx.params.get("service"))
+        try:
+            return [word for word in dict.fromkeys(known(where)) if word.startswith(incomplete)]
+        except Exception:
+            return []
+
+    return complete
+
+
+def _service_names(where: Where) -> list[str]:
+    from holdfast.cli.reach import names, reach
+
+    return names(reach(where))
+
+
+def release_names(where: Where) -> Iterator[str]:
+    """What past releases of the service are called, newest first; from the ledger's files."""
+    from holdfast.cli.reach import named_in, spec_path
+    from holdfast.cli.recorded import home_path, recorded
+
+    service = where.service or named_in(spec_path(where))
+    with recorded(home_path(None, where.file)) as archive:
+        for entry in reversed(archive.latest(RELEASES_SHOWN, service, ("Measured", "Progressed"))):
+            if entry.kind == "ReleaseStored":
+                yield json.loads(entry.body)["release"]
 
 
 _FILE = click.option(
@@ -51,7 +89,7 @@ def addressed(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @_FILE
     @click.option(
-        "-s", "--service", metavar="NAME", shell_complete=_service_names,
+        "-s", "--service", metavar="NAME", shell_complete=offering(_service_names),
         help="The service meant. Needed only where there are several.",
     )  # fmt: skip
     @_JSON
@@ -93,13 +131,3 @@ def person() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no passwd entry, as in many containers
         return f"uid-{os.getuid()}"
-
-
-def _service_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    # Completion runs at every press of Tab and must never print an error.
-    from holdfast.cli.reach import names, reach
-
-    try:
-        return [name for name in names(reach(Where())) if name.startswith(incomplete)]
-    except Exception:
-        return []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -56,6 +57,19 @@ def say_json_line(document: object) -> None:
 def _is_narrow() -> bool:
     """Does the locale lack characters? Then JSON has to escape them in its own way."""
     return (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+
+
+def pulse(done: str, things: str, every_s: float = 2.0) -> Callable[[int, int], None]:
+    """Progress of what takes long, on the other stream: what programs read stays clean."""
+    tell_at = time.monotonic() + every_s
+
+    def tell(count: int, of: int) -> None:
+        nonlocal tell_at
+        if time.monotonic() >= tell_at:
+            tell_at = time.monotonic() + every_s
+            print(f"{done} {count:,} of {of:,} {things}", file=sys.stderr, flush=True)
+
+    return tell
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from holdfast.cli.options import Where, addressed, detach, person
+from holdfast.cli.options import Where, addressed, detach, offering, person, release_names
 from holdfast.cli.verbs import roll
 
 if TYPE_CHECKING:
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--to", metavar="RELEASE", help="Id, digest or version; default: the previous one.")
+@click.option(
+    "--to", metavar="RELEASE", shell_complete=offering(release_names),
+    help="Id, digest or version; default: the previous one.",
+)  # fmt: skip
 @click.option("--force", is_flag=True, help="Even to a release that was rejected.")
 @detach
 @addressed

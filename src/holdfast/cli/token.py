@@ -10,7 +10,7 @@ import click
 
 from holdfast.cli import printing
 from holdfast.cli.complaint import Complaint
-from holdfast.cli.options import Where, at_home
+from holdfast.cli.options import Where, at_home, offering
 
 if TYPE_CHECKING:
     from holdfast.runtime.home import Home
@@ -70,8 +70,14 @@ def list_(where: Where) -> None:
         printing.say(line)
 
 
+def _token_names(where: Where) -> list[str]:
+    from holdfast.conductor.auth import read_tokens
+
+    return [token.name for token in read_tokens(_home(where).tokens)]
+
+
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=offering(_token_names))
 @at_home
 def revoke(where: Where, name: str) -> None:
     """Make the token called NAME worthless, at once."""

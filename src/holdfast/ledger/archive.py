@@ -20,7 +20,7 @@ from holdfast.ledger.export import write_export
 from holdfast.ledger.merkle import Node, consistency_path, inclusion_path
 from holdfast.ledger.note import NOTE_BYTES_MAX, VerifierKey, parse_keys, parse_note
 from holdfast.ledger.proof import write_consistency, write_proof
-from holdfast.ledger.store import Store
+from holdfast.ledger.store import Progress, Store, unheard
 from holdfast.ledger.tiles import TileTree
 
 WITNESS_HERE = "this machine"
@@ -109,18 +109,21 @@ class Archive:
             return write_consistency(old_size, path, self.checkpoint())
 
     def verify(
-        self, against: Mapping[str, str] | None = None, keys: tuple[VerifierKey, ...] = ()
+        self,
+        against: Mapping[str, str] | None = None,
+        keys: tuple[VerifierKey, ...] = (),
+        progress: Progress = unheard,
     ) -> Intact | Broken:
         """Check everything, also against checkpoints (name: text) kept by others."""
         witnesses = dict(against or {})
         if (kept := self.kept_checkpoint()) is not None:
             witnesses[WITNESS_HERE] = kept
-        return audit(self._store, keys or public_keys(self.path), witnesses)
+        return audit(self._store, keys or public_keys(self.path), witnesses, progress)
 
-    def export(self, directory: Path) -> Checkpoint:
+    def export(self, directory: Path, progress: Progress = unheard) -> Checkpoint:
         """Write the tlog-tiles layout that any static file server can serve."""
         with self._store.transaction(write=False):
-            return write_export(self._store, self.checkpoint(), directory)
+            return write_export(self._store, self.checkpoint(), directory, progress)
 
     def kept_checkpoint(self) -> str | None:
         """The newest checkpoint this machine saw, as kept outside the database."""

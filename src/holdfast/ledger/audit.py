@@ -25,7 +25,7 @@ from holdfast.ledger.merkle import (
     root_of,
 )
 from holdfast.ledger.note import VerifierKey
-from holdfast.ledger.store import Store
+from holdfast.ledger.store import Progress, Store, unheard
 from holdfast.ledger.tiles import TILE_HEIGHT, TILE_WIDTH, TileTree
 
 
@@ -77,19 +77,24 @@ class _Finding(Exception):
 
 
 def audit(
-    store: Store, log: Sequence[VerifierKey], witnesses: Mapping[str, str]
+    store: Store,
+    log: Sequence[VerifierKey],
+    witnesses: Mapping[str, str],
+    progress: Progress = unheard,
 ) -> Intact | Broken:
     """Check everything. ``witnesses`` maps a name to a checkpoint that somebody kept."""
     try:
         with store.transaction(write=False):
-            return _audit(store, log, witnesses)
+            return _audit(store, log, witnesses, progress)
     except _Finding as finding:
         return finding.broken
     except LedgerDamaged as error:
         return Broken(None, Proof.STORAGE, "a readable ledger", error.detail, "storage damaged")
 
 
-def _audit(store: Store, log: Sequence[VerifierKey], witnesses: Mapping[str, str]) -> Intact:
+def _audit(
+    store: Store, log: Sequence[VerifierKey], witnesses: Mapping[str, str], progress: Progress
+) -> Intact:
     newest = store.head()
     if newest is None:
         raise _Finding(Broken(None, Proof.SIGNATURE, "a checkpoint", "none", "nothing is signed"))
@@ -100,6 +105,8 @@ def _audit(store: Store, log: Sequence[VerifierKey], witnesses: Mapping[str, str
     walk = _Walk(store, log, store.heads(), signed.head.size)
     for entry in store.entries(0, 2**62):
         walk.step(entry)
+        if walk.edge.size % TILE_WIDTH == 0:
+            progress(walk.edge.size, signed.head.size)
     if walk.edge.size != signed.head.size:
         at, want = walk.edge.size, f"{signed.head.size} entries"
         raise _Finding(Broken(at, Proof.SEQUENCE, want, f"{at} entries", "entries lost"))

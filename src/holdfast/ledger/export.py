@@ -18,11 +18,13 @@ from holdfast.ledger.errors import LedgerDamaged, LedgerReadOnly, NoteInvalid
 from holdfast.ledger.keys import write_whole
 from holdfast.ledger.merkle import HASH_BYTES
 from holdfast.ledger.note import parse_note
-from holdfast.ledger.store import Store
+from holdfast.ledger.store import Progress, Store, unheard
 from holdfast.ledger.tiles import TILE_WIDTH, tile_path, widths
 
 
-def write_export(store: Store, checkpoint: str, directory: Path) -> Checkpoint:
+def write_export(
+    store: Store, checkpoint: str, directory: Path, progress: Progress = unheard
+) -> Checkpoint:
     head = parse_checkpoint(parse_note(checkpoint).text)
     _expect_ours(directory / "checkpoint", head)
     for level, index, width in widths(head.size):
@@ -31,6 +33,7 @@ def write_export(store: Store, checkpoint: str, directory: Path) -> Checkpoint:
             _put(where, index, width, store.tile(level, index)[: width * HASH_BYTES])
         if level == 0 and not _finished(directory / "tile" / "entries", index, width):
             _put(directory / "tile" / "entries", index, width, _bundle(store, index, width))
+            progress(index * TILE_WIDTH + width, head.size)
     for digest in store.blob_digests():
         _put_blob(store, directory / "blob" / digest, digest)
     directory.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,14 @@ APPLICATION_ID = 0x486F6C64  # "Hold"
 #: Signed heads younger than this many entries are all kept; of older ones, one a tile.
 HEADS_KEPT = 1024
 PAGE = 512  # entries read at once
+
+#: Called now and then by what takes long: how many entries are done, and of how many.
+Progress = Callable[[int, int], None]
+
+
+def unheard(done: int, of: int) -> None:
+    """For callers who do not want to know."""
+
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
