@@ -12,6 +12,8 @@ from holdfast.rollout.commands import Abort, Approve, Pause, Promote, Rejected, 
 from holdfast.rollout.model import (
     AbortRequested,
     Finished,
+    Judged,
+    Mark,
     Measured,
     RevertOrdered,
     Started,
@@ -168,10 +170,13 @@ async def test_28_a_pause_of_three_days_ends_nothing_and_ages_the_evidence_out()
     assert stage.run is not None and "paused" in stage.holds
     assert "ann: a long weekend" in str(stage.post.holds)
     await stage.post.command(Resume("ann"))
-    resumed = stage.run
-    fresh = [fact for fact in stage.facts(Measured)][-1]
+    resumed, at = stage.run, stage.post.now()
     assert resumed.paused_s == pytest.approx(3 * 86400.0 + 120.0, abs=1.0)
-    assert fresh.at <= stage.post.now()
+    assert resumed.tally.trials[0].window.new_requests == 0
+    await stage.step(1)
+    passed = next(fact for fact in stage.facts(Judged) if fact.verdict.mark is Mark.PASS)
+    seen = [f.sample.arm("v2").requests for f in stage.facts(Measured) if at < f.at <= passed.at]
+    assert sum(seen) >= 332  # what was seen before the pause does not count
     assert await stage.ended() == "promoted"
 
 

@@ -67,6 +67,22 @@ async def test_03_a_source_whose_numbers_stand_still_is_no_evidence_for_a_pass()
 
 
 @virtual
+async def test_03_a_release_the_source_does_not_know_is_no_evidence_for_a_pass():
+    stage = await Stage(service(steps=SHORT, deadline=120.0)).with_v1()
+    whole = stage.world.counters
+
+    async def half():
+        return {name: counts for name, counts in (await whole()).items() if name != "v2"}
+
+    stage.world.counters = half
+    await stage.restart()
+    await stage.deploy("v2")
+    assert await stage.ended() == "reverted"
+    assert stage.revert.code == "insufficient"
+    assert stage.post.state.rejected == frozenset()
+
+
+@virtual
 async def test_04_few_errors_against_a_control_without_any_do_not_condemn():
     spec = service(steps=[{"weight": 10, "hold": 40.0}, {"weight": 100}])
     stage = await Stage(spec, v2=Behaviour(**HEALTHY, error_rate=0.0003)).with_v1()
@@ -161,12 +177,14 @@ def says_fail(stage, policy):
     return False
 
 
+@pytest.mark.parametrize(("warm_up", "ending"), [(6.0, "promoted"), (0.0, "reverted")])
 @virtual
-async def test_08_the_errors_of_a_cold_start_are_not_judged():
-    cold = Behaviour(**HEALTHY, cold_s=3.0, cold_error_rate=0.03)
-    warm = await Stage(service(analysis={"warm_up": 6.0}), v2=cold).with_v1()
-    await warm.deploy("v2")
-    assert await warm.ended() == "promoted"
+async def test_08_the_errors_of_a_cold_start_are_not_judged_within_the_warm_up(warm_up, ending):
+    cold = Behaviour(**HEALTHY, cold_s=3.0, cold_error_rate=0.05)
+    stage = await Stage(service(analysis={"warm_up": warm_up}), v2=cold).with_v1()
+    await stage.deploy("v2")
+    assert await stage.ended() == ending
+    assert ending == "promoted" or stage.revert.code == "verdict"
 
 
 @virtual

@@ -35,6 +35,8 @@ async def test_12_a_deploy_while_one_runs_is_refused_queued_or_replaces_from_the
         assert await stage.ended() == "promoted"
         return
     await stage.deploy("v3", policy=policy)
+    if policy == "replace":
+        assert not stage.run.tally.trials  # nothing that was seen of v2 is held for or against v3
     assert bool(stage.facts(Queued)) is (policy == "queue")
     await stage.until(lambda: stage.run and stage.run.plan.new.version == "v3")
     assert stage.run.plan.old.version == {"queue": "v2", "replace": "v1"}[policy]
@@ -42,6 +44,34 @@ async def test_12_a_deploy_while_one_runs_is_refused_queued_or_replaces_from_the
     await stage.settle(20.0)
     assert "v2" not in stage.sizes() or policy == "queue"
     assert stage.watch.starved == 0
+
+
+@virtual
+async def test_the_instances_that_were_judged_are_the_ones_that_are_promoted():
+    stage = await Stage(service(steps=SLOW)).with_v1()
+    await stage.deploy("v2")
+    await stage.until(lambda: stage.run.reached_at is not None)
+    judged = {one.number for one in stage.world.fleets["v2"].instances}
+    assert await stage.ended() == "promoted"
+    await stage.settle()
+    assert judged and judged <= {one.number for one in stage.world.fleets["v2"].instances}
+    assert stage.world.fleets["v2"].farewells == []
+
+
+@pytest.mark.parametrize("strategy", ["blue-green", "canary"])
+@virtual
+async def test_a_rollback_to_a_warm_release_is_one_route_and_no_start(strategy):
+    stage = await Stage(service(strategy=strategy)).with_v1()
+    await stage.deploy("v2")
+    assert await stage.ended() == "promoted"
+    await stage.settle(60.0)
+    began, born = stage.clock.now(), stage.world.shop.births
+    await stage.rollback("v1")
+    await stage.until(lambda: stage.weights() == {"v1": 100})
+    assert stage.clock.now() - began <= 0.25
+    assert stage.world.shop.births == born
+    routes = {s.order.weights for s in stage.watch.done(Route) if s.at >= began}
+    assert routes == {(("v1", 100),)}
 
 
 @virtual
@@ -200,6 +230,7 @@ async def test_20_flapping_is_not_progress_and_ends_in_a_rollback():
     assert await stage.ended(120.0) == "reverted"
     most = [fact.ready for fact in stage.facts(Progressed) if fact.at > 1.0]
     assert most == sorted(set(most))  # only ever more than before
+    assert stage.revert.code != "deadline-rollout"  # noticed long before that
     assert stage.weights() == {"v1": 100}
 
 
