@@ -48,6 +48,37 @@ def test_a_fault_is_written_as_kind_subject_and_amount():
     assert parse_fault("metrics-down") == Fault("metrics-down")
 
 
+@pytest.mark.parametrize(
+    "text", ["burst::x", "burst::nan", "burst::-1", "kill-replica:v9", "::inf"]
+)
+def test_a_fault_that_cannot_be_says_what_was_found_and_what_is_wanted(text):
+    with pytest.raises(ValueError, match=r"found the (amount|subject) .* wanted"):
+        parse_fault(text)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("-f", "holdfast.yaml", "--fault", "kill-replica:old:xx"), "found the amount 'xx'"),
+        (("-f", "holdfast.yaml", "--rate", "nan"), "wanted a number"),
+        (("-f", "holdfast.yaml", "--rate", "-5"), "not in the range"),
+        (("-f", "holdfast.yaml", "--start", "inf"), "not in the range"),
+        (("-f", "holdfast.yaml", "--regions", "a,b", "--bake", "nan"), "wanted a number"),
+        (("-f", "holdfast.yaml", "--seed", "3"), "--seed has no meaning with --file"),
+        (("--rate", "5"), "--rate needs --file"),
+        (("--regions", "a,b"), "--regions needs --file"),
+        (("--story",), "--story needs --seed"),
+        (("--jobs", "0"), "not in the range"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_in_one_sentence(tmp_path, asked, said):
+    (tmp_path / "holdfast.yaml").write_text(SPEC)
+    refused = holdfast("simulate", *asked, cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert said in refused.stderr
+    assert "crash" not in refused.stderr and "Traceback" not in refused.stderr
+
+
 @pytest.mark.parametrize("wrong", [("--fault", "rain"), ("--release", "purple")])
 def test_an_unknown_word_is_refused_with_the_known_ones(tmp_path, wrong):
     (tmp_path / "holdfast.yaml").write_text(SPEC)

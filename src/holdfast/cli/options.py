@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import getpass
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,18 @@ from holdfast.spec.release import VERSION_WANTED, VERSION_WORD
 RELEASES_SHOWN = 2_000
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Finite(click.FloatRange):
+    """A number within a range. click's own lets NaN through, which compares with nothing."""
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"found {value}, wanted a number", param, ctx)
+        return number
 
 
 @dataclass(frozen=True, slots=True)

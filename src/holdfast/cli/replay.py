@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from holdfast.cli import printing
-from holdfast.cli.options import Where, addressed
+from holdfast.cli.options import Finite, Where, addressed
 from holdfast.cli.recorded import at_home
 
 if TYPE_CHECKING:
@@ -19,13 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--alpha", type=click.FloatRange(0, 0.5, min_open=True), help="Chance of a false stop."
-)
-@click.option(
-    "--error-rate-max", type=click.FloatRange(0, 1, min_open=True), help="What PASS shows."
-)
-@click.option("--ratio-tolerated", type=click.FloatRange(1, 10), help="No regression up to here.")
+@click.option("--alpha", type=Finite(0, 0.5, min_open=True), help="Chance of a false stop.")
+@click.option("--error-rate-max", type=Finite(0, 1, min_open=True), help="What PASS shows.")
+@click.option("--ratio-tolerated", type=Finite(1, 10), help="No regression up to here.")
 @at_home
 @addressed
 def command(where: Where, home: Path | None, **changes: float | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holdfast.cli.options import Finite
 from holdfast.cli.printing import say, say_json
 
 if TYPE_CHECKING:
@@ -20,8 +21,20 @@ USAGE = 2
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-f", "--file", type=click.Path(path_type=Path), help="Ask about this spec.")
 @click.option("--replicas", type=click.IntRange(1, 10_000), help="With --file: so many instead.")
-@click.option("--rate", default=1000.0, show_default=True, help="With --file: requests per second.")
-@click.option("--start", default=1.0, show_default=True, help="With --file: seconds to be ready.")
+@click.option(
+    "--rate",
+    default=1000.0,
+    type=Finite(0, 1e9),
+    show_default=True,
+    help="With --file: requests per second.",
+)
+@click.option(
+    "--start",
+    default=1.0,
+    type=Finite(0, 3600),
+    show_default=True,
+    help="With --file: seconds to be ready.",
+)
 @click.option("--release", "kind", default="good", show_default=True, help="What v2 is like.")
 @click.option(
     "--fault", "faults", multiple=True, metavar="KIND[:old|new[:AMOUNT]]",
@@ -37,12 +50,12 @@ USAGE = 2
     help="With --regions: what the failure of one means for the others.",
 )  # fmt: skip
 @click.option(
-    "--bake", default=60.0, show_default=True,
+    "--bake", default=60.0, type=Finite(0, 86_400), show_default=True,
     help="With --regions: seconds a region is watched before the next one is opened.",
 )  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), help="How many plays.")
-@click.option("--first", default=0, help="The first seed of a campaign.")
-@click.option("--jobs", default=1, help="Processes of a campaign.")
+@click.option("--first", default=0, type=click.IntRange(0), help="The first seed of a campaign.")
+@click.option("--jobs", default=1, type=click.IntRange(1), help="Processes of a campaign.")
 @click.option("--seed", type=int, help="Play this seed only.")
 @click.option("--story", is_flag=True, help="With --seed: a readable timeline.")
 @click.option("--json", "json_wanted", is_flag=True, help="Print JSON for programs.")
@@ -58,11 +71,28 @@ def command(file: Path | None, **ask: object) -> int:
     \b
       holdfast simulate -f holdfast.yaml --regions us-east,eu-west,ap-south --fail eu-west
     """
-    if file is None:
-        if ask["regions"]:
-            raise click.UsageError("--regions needs --file: a wave rolls out a spec")
-        return _campaign(ask)
-    return _what_if(file, ask)
+    _fitting(file is not None)
+    return _campaign(ask) if file is None else _what_if(file, ask)
+
+
+#: Parameters that mean nothing without a spec, and those that mean nothing with one.
+OF_A_SPEC = {
+    "replicas": "--replicas", "rate": "--rate", "start": "--start", "kind": "--release",
+    "faults": "--fault", "regions": "--regions", "fail": "--fail", "on_failure": "--on-failure",
+    "bake": "--bake",
+}  # fmt: skip
+OF_A_CAMPAIGN = {"first": "--first", "jobs": "--jobs", "seed": "--seed", "story": "--story"}
+
+
+def _fitting(spec: bool) -> None:
+    """An option that would be ignored is refused: its user believes that it counts."""
+    context = click.get_current_context()
+    for name, word in (OF_A_CAMPAIGN if spec else OF_A_SPEC).items():
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            how = "has no meaning with --file" if spec else "needs --file: it is about a spec"
+            raise click.UsageError(f"{word} {how}")
+    if context.params["story"] and context.params["seed"] is None:
+        raise click.UsageError("--story needs --seed: it is told of one play")
 
 
 def _campaign(ask: dict[str, object]) -> int:
@@ -104,7 +134,10 @@ def _assumptions(ask: dict[str, object]) -> Assumptions:
     from holdfast.drills.simulation.what_if import Assumptions, parse_fault
     from holdfast.targets.simulated.behaviour import FAULTS
 
-    faults = tuple(parse_fault(text) for text in ask["faults"])  # type: ignore[attr-defined]
+    try:
+        faults = tuple(parse_fault(text) for text in ask["faults"])  # type: ignore[attr-defined]
+    except ValueError as error:
+        raise click.UsageError(f"{error}, for example kill-replica:old:2") from None
     if ask["kind"] not in KINDS:
         raise click.UsageError(f"unknown release {ask['kind']!r}: one of {', '.join(KINDS)}")
     for fault in faults:

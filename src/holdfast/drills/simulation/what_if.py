@@ -6,6 +6,7 @@ simulated, so the answer is as good as the assumptions: start time, traffic, wha
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -29,6 +30,9 @@ class Assumptions:
     faults: tuple[Fault, ...] = ()  # each strikes once, some seconds after the deploy
     fault_s: float = 10.0  # and lasts this long
     seeds: int = 5
+
+
+AMOUNT_MAX = 1e6
 
 
 @dataclass(slots=True)
@@ -69,10 +73,23 @@ def predict(service: Service, assume: Assumptions) -> Prediction:
 
 
 def parse_fault(text: str) -> Fault:
-    """``kind``, ``kind:subject`` or ``kind:subject:amount``; old and new stand for the releases."""
+    """``kind``, ``kind:subject`` or ``kind:subject:amount``; old and new stand for the releases.
+
+    Raises ``ValueError`` with what was found and what is wanted.
+    """
     kind, _, rest = text.partition(":")
-    subject, _, amount = rest.partition(":")
-    return Fault(kind, {"old": "v1", "new": "v2"}.get(subject, subject), float(amount or 0))
+    subject, _, written = rest.partition(":")
+    releases = {"": "", "old": "v1", "new": "v2"}
+    if subject not in releases:
+        raise ValueError(f"found the subject {subject!r} in {text!r}, wanted old or new")
+    try:
+        amount = float(written or 0)
+    except ValueError:
+        amount = math.nan
+    if not 0 <= amount <= AMOUNT_MAX:
+        wanted = f"a number from 0 to {AMOUNT_MAX:g}"
+        raise ValueError(f"found the amount {written!r} in {text!r}, wanted {wanted}")
+    return Fault(kind, releases[subject], amount)
 
 
 def _scenario(service: Service, assume: Assumptions, seed: int) -> Scenario:
