@@ -12,7 +12,7 @@ FAULTS = {
     "wrong-length": "answers one decision too few",
     "wrong-answer": "sells what it should buy, and buys what it should sell",
     "wrong-version": "says it is v0",
-    "crashing": "dies after 200 batches [batches]",
+    "crashing": "dies after 50 batches [batches]",
     "exits-at-once": "ends right after its start",
     "never-listens": "runs, but never listens",
     "never-ready": "listens, but /ready stays 503",
@@ -21,7 +21,7 @@ FAULTS = {
     "err500": "answers 500 to every batch",
 }
 OPPOSITE = bytes.maketrans(b"\x01\xff", b"\xff\x01")
-DEFAULT_AMOUNTS = {"slow": 0.05, "crashing": 200, "leaking": 4, "errors-5pct": 0.05}
+DEFAULT_AMOUNTS = {"slow": 0.05, "crashing": 50, "leaking": 4, "errors-5pct": 0.05}
 
 
 @dataclass(slots=True)

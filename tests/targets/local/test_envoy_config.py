@@ -50,6 +50,8 @@ def test_envoy_itself_accepts_every_shape_of_listener_route_and_cluster(tmp_path
         spec = service(**shape, try_timeout="50ms", port=10_000 + number)
         names = [(f"{number}-a", 90), (f"{number}-b", 10)]
         clusters += [as_static(config.cluster(name, spec, places)) for name, _ in names]
+        behind = {**config.refuge(f"{number}-b", f"{number}-a", spec)}
+        clusters.append(without_type(behind))
         listener = config.listener(names, spec.traffic, places)
         listener["name"] = f"l{number}"
         manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
@@ -129,6 +131,20 @@ def test_every_resource_has_a_directory_of_its_own():
     assert all(
         directory.startswith("/run/e/") and ".." not in directory for directory in directories
     )
+
+
+def test_the_smaller_share_may_fall_back_on_the_largest_and_never_the_other_way():
+    def clusters(*weights: tuple[str, int]) -> list[str]:
+        virtual = config.routes(weights, service().traffic)["virtual_hosts"][0]
+        shares = virtual["routes"][0]["route"]["weighted_clusters"]["clusters"]
+        return [each["name"] for each in shares]
+
+    behind = config.refuge_name("v2", "v1")
+    assert clusters(("v1", 95), ("v2", 5)) == ["v1", behind]
+    assert clusters(("v2", 5), ("v1", 95)) == [behind, "v1"]
+    assert clusters(("v1", 50), ("v2", 50)) == ["v1", "v2"]
+    assert clusters(("v2", 100)) == ["v2"]
+    assert config.release_of(behind) == "v2" and config.release_of("v2") == "v2"
 
 
 def test_an_answer_names_its_release():

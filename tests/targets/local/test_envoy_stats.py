@@ -78,6 +78,16 @@ def test_a_release_envoy_never_heard_of_has_no_counts():
     assert stats.counts(body(), {"v9": 0.01}, tcp=False) == {}
 
 
+def test_what_a_release_could_not_answer_is_its_failure_although_another_one_answered():
+    counters = {"v2.upstream_rq_completed": 5, "v1.upstream_rq_completed": 50}
+    counters |= {"v2>refuge>v1.upstream_rq_completed": 20, "v2>refuge>v1.upstream_rq_retry": 3}
+    counters |= {"v2>refuge>v1.retry.upstream_rq_completed": 3, "v1.upstream_rq_retry": 0}
+    values = [{"name": f"cluster.{name}", "value": value} for name, value in counters.items()]
+    told = json.dumps({"stats": values}).encode()
+    counts = stats.counts(told, {"v1": 0.01, "v2": 0.01}, tcp=False)
+    assert counts == {"v1": RawCounts(50, 0, 0), "v2": RawCounts(28, 3, 0)}
+
+
 def test_a_lost_grpc_call_is_counted_once():
     counters = {"v1.upstream_rq_completed": 9, "v1.upstream_rq_5xx": 2, "v1.grpc.14": 3}
     values = [{"name": f"cluster.{name}", "value": value} for name, value in counters.items()]

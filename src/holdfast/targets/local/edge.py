@@ -68,7 +68,10 @@ class Edge:
                 else:
                     holder = resource["virtual_hosts"][0]["routes"][0]["route"]
                 clusters = holder["weighted_clusters"]["clusters"]
-                return tuple((each["name"], int(each["weight"])) for each in clusters)
+                return tuple(
+                    (envoy_config.release_of(each["name"]), int(each["weight"]))
+                    for each in clusters
+                )
         return ()
 
 

@@ -11,6 +11,8 @@ Measured facts behind the less obvious settings:
 - ``grpc_timeout_header_offset``: otherwise the client of a hung call cancels first, and the
   failure is counted nowhere;
 - ``enable_reuse_port: false``: otherwise a second Envoy on the same port silently shares it;
+- a cluster of clusters (``refuge``) with ``previous_priorities``: otherwise the only replica of
+  a canary that dies takes its users with it, for a retry stays within the release;
 - every resource has its own directory: Envoy re-reads all files of a directory on any rename.
 """
 
@@ -29,6 +31,7 @@ Weights = Sequence[tuple[ReleaseId, int]]
 
 ROUTES = "service"  # the name of the one route configuration
 RELEASE_HEADER = "x-holdfast-release"
+_REFUGE = ">refuge>"  # in the name of a cluster, between a release and the one behind it
 _TYPE = "type.googleapis.com/envoy."
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _RETRY_SAFE = "connect-failure,refused-stream,reset-before-request"
@@ -128,6 +131,38 @@ def cluster(release: ReleaseId, service: Service, places: Places) -> Config:
     return config
 
 
+def refuge(release: ReleaseId, other: ReleaseId, service: Service) -> Config:
+    """A release with another one behind it, for what its own replicas cannot answer.
+
+    Envoy counts a try that failed under this name, so the release is judged by it all the same.
+    """
+    traffic = service.traffic
+    kind = "extensions.clusters.aggregate.v3.ClusterConfig"
+    config: Config = {
+        "@type": f"{_TYPE}config.cluster.v3.Cluster",
+        "name": refuge_name(release, other),
+        "connect_timeout": "1s",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "cluster_type": {
+            "name": "envoy.clusters.aggregate",
+            "typed_config": {"@type": _TYPE + kind, "clusters": [release, other]},
+        },
+        "circuit_breakers": {"thresholds": [_breaker(traffic)]},
+    }
+    if traffic.protocol in ("http2", "grpc"):
+        config["typed_extension_protocol_options"] = {_HTTP_OPTIONS: _http2_upstream()}
+    return config
+
+
+def refuge_name(release: ReleaseId, other: ReleaseId) -> str:
+    return release + _REFUGE + other
+
+
+def release_of(cluster_name: str) -> ReleaseId:
+    """The release a cluster of the route stands for, with a refuge behind it or without."""
+    return cluster_name.partition(_REFUGE)[0]
+
+
 def _http2_upstream() -> Config:
     options: Config = {"explicit_http_config": {"http2_protocol_options": {}}}
     return {"@type": f"{_TYPE}{_HTTP_OPTIONS.removeprefix('envoy.')}", **options}
@@ -211,7 +246,7 @@ def _address(host: str, port: int) -> Config:
 def routes(weights: Weights, traffic: Traffic) -> Config:
     """Where requests go. Weights add up to 100; a release without weight is not named."""
     action: Config = {
-        "weighted_clusters": {"clusters": [_weighted(name, weight) for name, weight in weights]},
+        "weighted_clusters": {"clusters": _shares(weights)},
         "timeout": "0s" if traffic.protocol == "grpc" else seconds(traffic.timeout),
     }
     if traffic.protocol == "grpc":  # streams may be long, but not silent
@@ -235,10 +270,19 @@ def routes(weights: Weights, traffic: Traffic) -> Config:
     }
 
 
-def _weighted(release: ReleaseId, weight: int) -> Config:
+def _shares(weights: Weights) -> list[Config]:
+    """Whoever has less than the most may fall back on the one that has: never the other way."""
+    most, largest = max(weights, key=lambda share: share[1])
+    return [
+        _weighted(name, name if weight == largest else refuge_name(name, most), weight)
+        for name, weight in weights
+    ]
+
+
+def _weighted(release: ReleaseId, name: str, weight: int) -> Config:
     header = {"header": {"key": RELEASE_HEADER, "value": release}}
     return {
-        "name": release,
+        "name": name,
         "weight": weight,
         "response_headers_to_add": [{**header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}],
     }
@@ -258,6 +302,14 @@ def _retry(traffic: Traffic) -> Config:
                 },
             }
         ],
+        "retry_priority": {
+            "name": "envoy.retry_priorities.previous_priorities",
+            "typed_config": {
+                "@type": _TYPE
+                + "extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+                "update_frequency": 1,
+            },
+        },
         # Least-request loves the dead replica, for it has nothing to do: insist on another.
         "host_selection_retry_max_attempts": 16,
         "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.025s"},

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 from holdfast.rollout.model import ReleaseId
 from holdfast.targets.base import RawCounts
+from holdfast.targets.local.envoy_config import refuge_name
 
 # gRPC statuses that mean a fault of the server, as OpenTelemetry counts them for server spans:
 # UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. UNIMPLEMENTED is
@@ -98,14 +101,16 @@ def counts(
     but not from judgement, so every attempt counts. Envoy keeps those apart from final answers.
     """
     stats = json.loads(body)["stats"]
-    seen: dict[ReleaseId, dict[str, int]] = {release: {} for release in slow_over}
-    slow: dict[ReleaseId, int] = {}
+    whose = {name: name for name in slow_over}
+    whose |= {refuge_name(a, b): a for a, b in permutations(slow_over, 2)}
+    seen: dict[ReleaseId, Counter[str]] = {release: Counter() for release in slow_over}
+    slow: Counter[ReleaseId] = Counter()
     for stat in stats:
         if "histograms" in stat:
-            slow = _slow(stat["histograms"].get("details", ()), slow_over)
-        elif (match := _COUNTER.match(stat["name"])) and match[1] in seen:
-            seen[match[1]][match[2]] = int(stat["value"])
-    return {name: _raw(each, slow.get(name, 0), tcp) for name, each in seen.items() if each}
+            slow = _slow(stat["histograms"].get("details", ()), slow_over, whose)
+        elif (match := _COUNTER.match(stat["name"])) and match[1] in whose:
+            seen[whose[match[1]]][match[2]] += int(stat["value"])
+    return {name: _raw(each, slow[name], tcp) for name, each in seen.items() if each}
 
 
 def _raw(seen: Mapping[str, int], slow: int, tcp: bool) -> RawCounts:
@@ -120,15 +125,18 @@ def _raw(seen: Mapping[str, int], slow: int, tcp: bool) -> RawCounts:
     return RawCounts(made + retried, failed + retried, slow)
 
 
-def _slow(details: Iterable[Any], over: Mapping[ReleaseId, float]) -> dict[ReleaseId, int]:
+def _slow(
+    details: Iterable[Any], over: Mapping[ReleaseId, float], whose: Mapping[str, ReleaseId]
+) -> Counter[ReleaseId]:
     """Envoy measures whole milliseconds, in buckets of two digits."""
-    slow: dict[ReleaseId, int] = {}
+    slow: Counter[ReleaseId] = Counter()
     for histogram in details:
         match = _TIMES.match(histogram["name"])
-        if match and match[1] in over:
-            bound = max(over[match[1]] * 1000, 1.0)
+        if match and match[1] in whose:
+            release = whose[match[1]]
+            bound = max(over[release] * 1000, 1.0)
             buckets = (b for b in histogram.get("totals", ()) if b["lower_bound"] >= bound)
-            slow[match[1]] = sum(int(bucket["count"]) for bucket in buckets)
+            slow[release] += sum(int(bucket["count"]) for bucket in buckets)
     return slow
 
 

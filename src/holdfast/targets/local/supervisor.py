@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ from holdfast.rollout.model import FleetSeen, ReleaseId
 from holdfast.targets.base import Bundle, Refused, Unreachable
 from holdfast.targets.local import envoy_config, logs, records, strays
 from holdfast.targets.local.envoy import Envoy, files_of_kind, files_of_release
+<<<<<<< Updated upstream
 from holdfast.targets.local.envoy_config import Endpoint, file_name
+=======
+from holdfast.targets.local.envoy_config import Config, Endpoint
+>>>>>>> Stashed changes
 from holdfast.targets.local.envoy_stats import Host
 from holdfast.targets.local.launch import Ports, shared_ports
 from holdfast.targets.local.process import Process
@@ -277,15 +282,24 @@ class Supervisor:
     async def _publish_clusters(self) -> None:
         while self.fleets:
             places = self._envoy.places
-            clusters = [
-                envoy_config.cluster(name, fleet.bundle.service, places)
-                for name, fleet in sorted(self.fleets.items())
-                if fleet.denied is None
-            ]
+            clusters = self._clusters()
             try:
                 return await self._envoy.publish(files_of_kind("cds", places, clusters))
             except Unreachable:
                 await asyncio.sleep(0.05)
+
+    def _clusters(self) -> list[Config]:
+        """One a release, and one for each that may fall back on another (HTTP only)."""
+        places = self._envoy.places
+        known = {
+            name: fleet.bundle.service
+            for name, fleet in sorted(self.fleets.items())
+            if fleet.denied is None
+        }
+        single = [envoy_config.cluster(name, service, places) for name, service in known.items()]
+        tcp = any(each.traffic.protocol == "tcp" for each in known.values())
+        pairs = () if tcp else permutations(known, 2)
+        return single + [envoy_config.refuge(a, b, known[a]) for a, b in pairs]
 
     def ready(self, release: ReleaseId, hosts: tuple[Host, ...]) -> int:
         fleet = self.fleets.get(release)
