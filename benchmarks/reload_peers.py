@@ -47,6 +47,7 @@ class Peer:
 
     port: int
     reload: Reload
+    roots: Callable[[], list[int]] = list  # processes of its own that are not our children
 
 
 # ---- the peers ----------------------------------------------------------------------------------
@@ -154,7 +155,7 @@ def holdfast(work: Path) -> Iterator[Peer]:
         director = Director(stage, settle_s=0.0)
         first = director.first()
         assert first.as_expected, first.outcome
-        yield Peer(stage.port, lambda _new: scene_done(director))
+        yield Peer(stage.port, lambda _new: scene_done(director), stage.roots)
 
 
 def scene_done(director: Director) -> None:
@@ -190,11 +191,13 @@ def run_or_skip(command: list[str], why: str, env: dict[str, str] | None = None)
 def measure(peer: Peer, work: Path, reloads: int) -> dict[str, Any]:
     """Reload under load, to and fro; every failed request and every second counts."""
     plan = LoadPlan(peer.port, rate=RATE, rows=ROWS, connections=16)
-    meter = MachineMeter(lambda: [])
     if not wait_until(lambda: answers(peer.port), RELOAD_S_MAX):
         raise Skipped("it never answered")
     marks: list[tuple[float, float]] = []
-    with Load(plan, work / "load.npz", None) as load:
+    with (
+        MachineMeter(peer.roots) as meter,
+        Load(plan, work / "load.npz", None) as load,
+    ):
         load.wait_until_flowing(int(RATE))
         for number in range(reloads):
             began = time.monotonic()
@@ -202,7 +205,7 @@ def measure(peer: Peer, work: Path, reloads: int) -> dict[str, Any]:
             time.sleep(SETTLE_S)
             marks.append((began, time.monotonic()))
         record = load.stop()
-    return summary(record, marks, meter)
+        return summary(record, marks, meter)
 
 
 def answers(port: int) -> bool:

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from holdfast.drills import catalog
+from holdfast.drills import catalog, plots
 from holdfast.drills.promises import QUIET, Noise, catalogue
 from holdfast.drills.record import Record, Window
 from holdfast.drills.report import Report, to_html
@@ -176,6 +176,25 @@ def test_the_way_back_is_measured_to_the_last_answer_of_the_bad_version() -> Non
     last = record.last_answer("v3")
     assert last is not None and bad.trigger == 104.98
     assert found.measured == pytest.approx(max(0.0, last - 104.98))
+
+
+def test_the_story_says_scene_by_scene_what_happened_and_what_users_lost(page_text: str) -> None:
+    story = re.sub(r"<[^>]+>", "", page_text.split('class="story">')[1].split("</ol>")[0])
+    assert "rolling of v2: promoted after 400 ms; 0 of 1,000 requests failed, p99 " in story
+    assert "bad: errors of v3: reverted after 1.1 s" in story and "Why: so it was." in story
+
+
+def test_no_moment_of_going_back_is_drawn_for_a_version_that_fell_silent_long_before() -> None:
+    bad = scenes_of()[2]
+    late = Fact(109.0, "RevertOrdered", {"code": "crash-loop", "reason": "dead", "by": "engine"})
+    scene = replace(bad, outcome=outcome(104.0, 109.1, "reverted", late))
+    assert plots.draw_way_back("x", record_of(), scene, {"v3": "#000000"}) is None
+    assert plots.draw_way_back("x", record_of(), bad, {"v3": "#000000"}) is not None
+
+
+def test_a_long_list_of_versions_does_not_push_the_drawing_away() -> None:
+    names = plots._names({f"v{n}": "#000000" for n in range(30)})
+    assert len([name for name in names if not name.startswith("_")]) == 12
 
 
 def test_a_deploy_that_was_not_promoted_breaks_the_deployment_promise() -> None:

@@ -74,6 +74,7 @@ def command(
     except KeyError as error:
         known = ", ".join(drill.name for drill in DRILLS)
         raise click.UsageError(f"there is no drill {error.args[0]!r}; known: {known}") from error
+    _must_be_writable(html_file, json_file)
     report = _run(chosen, quick, replicas)
     if html_file is not None:
         from holdfast.drills.report import to_html
@@ -87,6 +88,14 @@ def command(
         else:
             json_file.write_text(text + "\n", encoding="utf-8")
     return report.code
+
+
+def _must_be_writable(*places: Path | None) -> None:
+    from holdfast.drills.keeping import unwritable
+
+    for place in places:
+        if place is not None and str(place) != "-" and (why := unwritable(place)):
+            raise click.UsageError(f"{place}: {why}")
 
 
 def _needs_extras() -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from holdfast.drills import catalog
 from holdfast.drills.catalog import Act, Ground
-from holdfast.drills.meters import machine_facts
-from holdfast.drills.promises import catalogue, show
+from holdfast.drills.keeping import unwritable
+from holdfast.drills.meters import GeneratorFailed, machine_facts
+from holdfast.drills.promises import UNDECIDED, catalogue, show
 from holdfast.drills.report import Report, to_html
 from holdfast.drills.scenes import Director, Scene
 from holdfast.drills.session import ENGINE_PROMISES
@@ -67,26 +68,40 @@ def main(argv: list[str] | None = None) -> int:
     teller.plain(teller.paint(INTRODUCTION, "bold"))
     teller.plain()
     began = time.monotonic()
+    for place in filter(None, (asked.html, asked.json)):
+        if why := unwritable(place):
+            teller.say(f"{place}: {why}", "broken")
+            return 2
     ground = Ground(teller, catalogue(ENGINE_PROMISES), True, asked.replicas, on_pulse=teller.pulse)
     end_like_ctrl_c()
     try:
         act = play(ground)
-    except NoStage as error:
+    except (NoStage, GeneratorFailed) as error:
         teller.say(str(error), "broken")
         return 1
     except KeyboardInterrupt:
         teller.say("interrupted; everything is taken down again", "void")
         return 130
     report = Report((act,), machine_facts(), "make demo", time.monotonic() - began)
-    asked.html.write_text(to_html(report, TITLE), encoding="utf-8")
-    if asked.json is not None:
+    conclude(teller, report)
+    try:
+        write(report, asked.html, asked.json)
+    except OSError as error:
+        teller.say(f"the report could not be written: {error}", "broken")
+        return 1
+    teller.plain(f"The proof, with plots: {asked.html}")
+    # A demo on a busy machine has shown what it shows; holdfast drill is the one that is strict.
+    return 0 if report.code == UNDECIDED else report.code
+
+
+def write(report: Report, html: Path, as_json: Path | None) -> None:
+    html.write_text(to_html(report, TITLE), encoding="utf-8")
+    if as_json is not None:
         text = json.dumps(report.as_json(), indent=1, allow_nan=False)
-        asked.json.write_text(text + "\n", encoding="utf-8")
-    conclude(teller, report, asked.html)
-    return report.code
+        as_json.write_text(text + "\n", encoding="utf-8")
 
 
-def conclude(teller: Teller, report: Report, html: Path) -> None:
+def conclude(teller: Teller, report: Report) -> None:
     act = report.acts[0]
     failed, requests = act.record.failed(), act.record.requests()
     teller.head("Measured beside promised")
@@ -97,7 +112,12 @@ def conclude(teller: Teller, report: Report, html: Path) -> None:
         f"{failed:,} of {requests:,} requests failed; the slowest way back took "
         f"{show(back.measured, back.unit)} from the trigger to the last answer."
     )
-    teller.plain(f"The proof, with plots: {html}")
+    void = [f.promise for f in report.findings if f.void]
+    if void:
+        teller.plain(
+            f"{', '.join(void)} is void, neither kept nor broken: this machine was too busy to "
+            "tell. Run it again when it is calm."
+        )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from holdfast.conductor.wiring import ledger_origin
 from holdfast.drills.report import Report
 from holdfast.drills.telling import Teller
@@ -10,6 +13,17 @@ from holdfast.runtime.codec import canonical
 from holdfast.runtime.home import Home, UnsafeHome, find_home
 
 STREAM = "drills"
+
+
+def unwritable(place: Path) -> str | None:
+    """Why a report cannot be written there, asked before minutes of work; None: it can."""
+    if place.is_dir():
+        return "is a directory, wanted a file to write the report to"
+    if not place.parent.is_dir():
+        return f"there is no directory {place.parent}: make it, or name another place"
+    if not os.access(place if place.exists() else place.parent, os.W_OK):
+        return "is not writable: name another place"
+    return None
 
 
 def remember(report: Report, teller: Teller, home: Home | None = None) -> int:

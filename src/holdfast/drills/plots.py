@@ -30,7 +30,13 @@ MARK_COLOURS = {
     "command": "#0072B2", "step": "#999999", "verdict": "#E69F00", "revert": "#D55E00",
     "end": "#009E73", "fault": "#CC3311",
 }  # fmt: skip
+MARK_WORDS = {
+    "command": "command", "step": "next share of the traffic", "verdict": "verdict",
+    "revert": "taken back", "end": "end", "fault": "kill -9",
+}  # fmt: skip
 BINS_MAX = 600
+EVENT_ROWS = 3
+NAMES_MAX = 12  # in a legend; colours come round again anyway
 SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -107,8 +113,8 @@ def draw_act(name: str, record: Record, scenes: Sequence[Scene], p99_bound_ms: f
     bin_s = max(0.1, round(record.window.seconds / BINS_MAX, 1))
     series = record.series(bin_s)
     with paper(name) as new_figure:
-        figure = new_figure(figsize=(10.4, 7.6), layout="constrained")
-        heights = [2.4, 2.4, 0.9, 1.3]
+        figure = new_figure(figsize=(10.4, 8.2), layout="constrained")
+        heights = [2.4, 2.4, 0.9, 1.6]
         split, speed, lost, events = figure.subplots(
             4, 1, sharex=True, gridspec_kw={"height_ratios": heights}
         )
@@ -129,13 +135,18 @@ def _draw_split(panel: Axes, series: Sequence[Slice], bin_s: float, paint: dict[
     at = np.array([s.at for s in series])
     rates = [np.array([s.versions.get(v, 0) / bin_s for s in series]) for v in paint]
     panel.stackplot(
-        at, *rates, labels=list(paint), colors=list(paint.values()), alpha=0.85, step="post", lw=0
+        at, *rates, labels=_names(paint), colors=list(paint.values()), alpha=0.85, step="post", lw=0
     )
     panel.set_ylabel("answers/s by version")
     panel.set_ylim(0, 1.12 * max(sum(each) for each in zip(*rates, strict=True)))
     panel.legend(
         loc="lower left", bbox_to_anchor=(0, 1.0), ncols=12, handlelength=0.9, columnspacing=1.2
     )
+
+
+def _names(paint: dict[str, str]) -> list[str]:
+    """Labels of the legend; a leading underscore keeps the rest out of it."""
+    return [name if at < NAMES_MAX else f"_{name}" for at, name in enumerate(paint)]
 
 
 def _draw_latency(panel: Axes, series: Sequence[Slice], bound_ms: float) -> None:
@@ -165,25 +176,36 @@ def _draw_losses(panel: Axes, series: Sequence[Slice], bin_s: float, record: Rec
 
 
 def _draw_events(panel: Axes, record: Record, scenes: Sequence[Scene]) -> None:
-    """One bar a scene, in two rows so that neighbours' names do not meet; ticks for events."""
+    """One thin bar a scene with its name above, in rows so that names do not meet; ticks."""
     whole = record.window
     for number, scene in enumerate(s for s in scenes if s.window.end > whole.start):
         begin = max(0.0, scene.window.start - whole.start)
         length = scene.window.end - whole.start - begin
         colour = BAD_COLOUR if scene.expected == "reverted" else "#0072B2"
-        row = number % 3
-        panel.barh(row, length, left=begin, height=0.62, color=colour, alpha=0.3, lw=0)
-        panel.text(begin, row + 0.02, f" {scene.name}", fontsize=8, va="center", clip_on=True)
-        for mark in scene.marks:
-            at = mark.at - whole.start
-            if at >= 0:
-                panel.plot(
-                    [at, at], [row - 0.31, row + 0.31], color=MARK_COLOURS[mark.kind], lw=1.6
-                )
-    panel.set_ylim(2.6, -0.6)
+        row = number % EVENT_ROWS
+        panel.barh(row, length, left=begin, height=0.3, color=colour, alpha=0.45, lw=0)
+        late = begin > 0.8 * whole.seconds
+        at, anchor = (begin + length, "right") if late else (begin, "left")
+        panel.text(at, row - 0.2, scene.name, fontsize=8, va="bottom", ha=anchor)
+        for mark in (m for m in scene.marks if m.at >= whole.start):
+            at, colour = mark.at - whole.start, MARK_COLOURS[mark.kind]
+            panel.plot([at, at], [row - 0.17, row + 0.17], color=colour, lw=1.8)
+    panel.set_ylim(EVENT_ROWS - 0.7, -0.85)
     panel.set_yticks([])
     panel.set_ylabel("events")
     panel.grid(visible=False, axis="y")
+    _explain_ticks(panel, {mark.kind for scene in scenes for mark in scene.marks})
+
+
+def _explain_ticks(panel: Axes, kinds: set[str]) -> None:
+    shown = [kind for kind in MARK_COLOURS if kind in kinds]
+    for kind in shown:
+        panel.plot([], [], color=MARK_COLOURS[kind], lw=2.4, label=MARK_WORDS[kind])
+    if shown:
+        panel.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.42), ncols=len(shown), handlelength=0.9,
+            columnspacing=1.4,
+        )  # fmt: skip
 
 
 def _shade(panel: Axes, record: Record, scenes: Sequence[Scene]) -> None:
@@ -206,6 +228,8 @@ def draw_way_back(name: str, record: Record, scene: Scene, paint: dict[str, str]
     if scene.trigger is None or last is None:
         return None
     reach = max(0.06, 1.6 * (last - scene.trigger))
+    if last < scene.trigger - reach:  # it had fallen silent long before
+        return None
     near = Window(scene.trigger - reach, scene.trigger + reach)
     chosen = record.within(Window(near.start - 0.5, near.end))
     done = (record.done[chosen] + record.start - scene.trigger) * 1e3

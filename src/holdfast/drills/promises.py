@@ -19,6 +19,7 @@ FOREIGN_SHARE_MAX = 0.15  # of all processors: more, and times say nothing about
 STEAL_SHARE_MAX = 0.03
 LAG_P99_MS_MAX = 5.0
 HELD_RATE_MIN = 0.99
+UNDECIDED = 5  # exit code: nothing broken, but some runs say nothing
 RULE_OF_THREE = 3.0  # 0 of N seen: below 3/N with 95 % confidence
 
 
@@ -148,7 +149,12 @@ def catalogue(promised: Promises) -> dict[str, Promise]:
             at_least=True,
         ),
         "P8": Promise(
-            "P8", "availability over all drills", "%", promised.availability, True, timed=False
+            "P8",
+            "availability, every strategy and accident",
+            "%",
+            promised.availability,
+            True,
+            timed=False,
         ),
         "T76": Promise("T76", "slowest refusal of a bad version", "s", 15.0),
     }
@@ -159,7 +165,7 @@ def exit_code(findings: Sequence[Finding]) -> int:
     marks = {finding.mark for finding in findings}
     if "broken" in marks:
         return 1
-    return 5 if "void" in marks or not findings else 0
+    return UNDECIDED if "void" in marks or not findings else 0
 
 
 def show(value: float, unit: str) -> str:

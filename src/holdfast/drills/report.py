@@ -12,6 +12,7 @@ from typing import Any
 from holdfast.drills import plots
 from holdfast.drills.catalog import Act
 from holdfast.drills.promises import Finding, exit_code, show, show_bound, show_bound_of_zero
+from holdfast.drills.record import Record
 from holdfast.drills.scenes import Scene
 
 STYLE = """
@@ -37,6 +38,11 @@ th, td { text-align: left; padding: .45rem .8rem .45rem 0; border-bottom: 1px so
   vertical-align: top; }
 th { font-weight: 600; color: var(--soft); font-size: .85rem; white-space: nowrap; }
 td.number, th.number { text-align: right; white-space: nowrap; }
+td.number + td:not(.number), th.number + th:not(.number) { padding-left: .6rem; }
+ol.story { list-style: none; padding: 0; margin: .6rem 0 1.2rem; max-width: 56rem; }
+ol.story li { display: grid; grid-template-columns: 4.2rem 1fr; gap: .8rem; padding: .3rem 0;
+  border-bottom: 1px solid var(--line); }
+ol.story time { color: var(--soft); text-align: right; font-variant-numeric: tabular-nums; }
 td.mark { font-weight: 650; white-space: nowrap; }
 figure { margin: 1rem 0 1.6rem; } figure svg { width: 100%; height: auto; display: block; }
 figure svg text { font-family: system-ui, "Segoe UI", Roboto, sans-serif !important; }
@@ -46,6 +52,9 @@ code, pre { font: .9rem/1.45 ui-monospace, "SF Mono", Menlo, Consolas, monospace
 pre { background: var(--card); padding: .8rem 1rem; border-radius: .4rem; overflow-x: auto; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem; margin: 0; }
 dt { color: var(--soft); } dd { margin: 0; }
+@media (max-width: 44rem) { body { padding: 1.4rem .9rem 3rem; } .wide { display: none; }
+  figure { overflow-x: auto; } figure svg { min-width: 46rem; }
+  ol.story li { grid-template-columns: 1fr; gap: 0; } ol.story time { text-align: left; } }
 @media print { body { max-width: none; } h2, figure { break-inside: avoid; } }
 """
 
@@ -174,7 +183,8 @@ def _promise_table(findings: Sequence[Finding]) -> str:
     return (
         '<div class="scroll"><table><thead><tr><th>promise</th><th>what</th>'
         '<th class="number">measured</th><th class="number">promised</th>'
-        '<th class="number">rests on</th><th>drill</th><th>verdict</th></tr></thead>'
+        '<th class="number wide">rests on</th>'
+        '<th class="wide">drill</th><th>verdict</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 
@@ -185,7 +195,7 @@ def _promise_row(finding: Finding) -> str:
         f"<tr><td>{esc(finding.promise)}</td><td>{esc(finding.says)}{why}</td>"
         f'<td class="number">{esc(show(finding.measured, finding.unit))}</td>'
         f'<td class="number">{esc(_bound(finding))}</td>'
-        f'<td class="number">{finding.n:,}</td><td>{esc(finding.drill)}</td>'
+        f'<td class="number wide">{finding.n:,}</td><td class="wide">{esc(finding.drill)}</td>'
         f'<td class="mark {finding.mark}">{finding.mark}</td></tr>'
     )
 
@@ -204,11 +214,12 @@ def _act(act: Act, number: int) -> str:
         f"Load: {load}, open loop, latency from the intended instant of each request. "
         f"Whole run: median {summary['p50_ms']} ms, p99 {summary['p99_ms']} ms, "
         f"p99.9 {summary['p99.9_ms']} ms. The generator woke up at most "
-        f"{summary['lag_p99_ms']} ms late (p99)."
+        f"{summary['lag_p99_ms']} ms late (p99).{_company(act)}"
     )
     return "\n".join(
         [
             f"<section><h2>{esc(act.title)}</h2>",
+            _story(act),
             f"<figure>{drawing}<figcaption>{esc(caption)}</figcaption></figure>",
             *_ways_back(act, name),
             _events(act),
@@ -216,6 +227,38 @@ def _act(act: Act, number: int) -> str:
             "</section>",
         ]
     )
+
+
+def _company(act: Act) -> str:
+    """Who else used the processors during this act."""
+    noise = act.findings[0].evidence if act.findings else {}
+    foreign, steal = float(noise.get("foreign", 0)), float(noise.get("steal", 0))
+    return f" Other programs used {foreign:.0%} of the processors, the hypervisor {steal:.0%}."
+
+
+def _story(act: Act) -> str:
+    """What happened, one line a scene, in words and counts."""
+    told = (scene for scene in act.scenes if scene.window.end > act.record.start)
+    lines = "".join(
+        f"<li><time>{max(0.0, scene.window.start - act.record.start):.1f} s</time>"
+        f"<span>{esc(_tell(act.record, scene))}</span></li>"
+        for scene in told
+    )
+    return f'<ol class="story">{lines}</ol>'
+
+
+def _tell(record: Record, scene: Scene) -> str:
+    n, failed = record.requests(scene.window), record.failed(scene.window)
+    counted = f"{failed:,} of {n:,} requests failed"
+    if n:
+        counted += f", p99 {record.percentile_ms(99, scene.window):.1f} ms"
+    if scene.outcome is None:
+        return f"{scene.name}, {scene.version} serves: {counted}."
+    reason = scene.outcome.reason if scene.expected == "reverted" else ""
+    end = f"{scene.outcome.ending} after {show(scene.outcome.seconds, 's')}"
+    why = f" Why: {reason}." if reason else ""
+    odd = "" if scene.as_expected else f" Expected was: {scene.expected}."
+    return f"{scene.name} of {scene.version}: {end}; {counted}.{why}{odd}"
 
 
 def _ways_back(act: Act, name: str) -> list[str]:
@@ -278,13 +321,7 @@ def _plain(value: object) -> str:
 
 def _machine(report: Report) -> str:
     pairs = "".join(f"<dt>{esc(k)}</dt><dd>{esc(v)}</dd>" for k, v in report.machine.items())
-    noise = report.findings[0].evidence if report.findings else {}
-    foreign = f"{float(noise.get('foreign', 0)):.0%} by other programs, "
-    foreign += f"{float(noise.get('steal', 0)):.0%} taken by the hypervisor"
-    return (
-        f"<section><h2>Machine and versions</h2><dl>{pairs}"
-        f"<dt>processors used</dt><dd>{foreign} (first drill)</dd></dl></section>"
-    )
+    return f"<section><h2>Machine and versions</h2><dl>{pairs}</dl></section>"
 
 
 def _how(report: Report) -> str:

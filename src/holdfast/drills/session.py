@@ -9,7 +9,7 @@ from holdfast.drills.catalog import Act, Drill, Ground
 from holdfast.drills.meters import GeneratorFailed, machine_facts
 from holdfast.drills.promises import catalogue
 from holdfast.drills.report import Report
-from holdfast.drills.stage import find_example
+from holdfast.drills.stage import NoStage, find_example
 from holdfast.drills.telling import Teller
 from holdfast.spec.model import Promises
 
@@ -39,4 +39,7 @@ def _play(drill: Drill, ground: Ground, teller: Teller) -> Act:
         return drill.play(ground)
     except GeneratorFailed as error:
         teller.say(f"void, once more: {error}", "void")
+    try:
         return drill.play(ground)
+    except GeneratorFailed as error:
+        raise NoStage(f"the load generator failed twice: {error}") from error

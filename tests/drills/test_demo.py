@@ -1,0 +1,66 @@
+"""The demo's ending: strict about what is broken, plain about what a busy machine cannot tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from test_report import report_of
+
+from holdfast.cli.drill import command
+from holdfast.drills import demo, session
+from holdfast.drills.catalog import Drill
+from holdfast.drills.meters import GeneratorFailed
+from holdfast.drills.promises import Noise
+from holdfast.drills.telling import Teller
+
+BUSY = Noise(foreign=0.7, held_rate=0.5)
+
+
+KEPT, VOID, LOST = (0, Noise(), 0, "The proof"), (0, BUSY, 0, "is void"), (3, Noise(), 1, "broken")
+
+
+@pytest.mark.parametrize("case", [KEPT, VOID, LOST], ids=["kept", "busy machine", "lost requests"])
+def test_the_demo_ends_0_unless_a_promise_was_broken(
+    tmp_path: Path, monkeypatch, capsys, case: tuple[int, Noise, int, str]
+) -> None:
+    lost, noise, code, says = case
+    act = report_of(lost, noise).acts[0]
+    monkeypatch.setattr(demo, "play", lambda _ground: act)
+    assert (
+        demo.main(["--html", str(tmp_path / "r.html"), "--json", str(tmp_path / "r.json")]) == code
+    )
+    assert says in capsys.readouterr().out
+    assert (tmp_path / "r.html").stat().st_size > 10_000
+
+
+def test_a_place_where_no_report_can_be_written_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr(demo, "play", lambda _ground: pytest.fail("it must not start"))
+    assert demo.main(["--html", str(tmp_path / "nowhere" / "r.html")]) == 2
+    assert "there is no directory" in capsys.readouterr().out
+    told = CliRunner().invoke(command, ["deploy", "--html", str(tmp_path / "nowhere" / "r.html")])
+    assert told.exit_code == 2 and "there is no directory" in told.output
+
+
+def test_a_full_disk_costs_the_report_and_not_the_numbers(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    act = report_of().acts[0]
+    monkeypatch.setattr(demo, "play", lambda _ground: act)
+    if not Path("/dev/full").exists():
+        pytest.skip("this machine has no /dev/full")
+    assert demo.main(["--html", "/dev/full"]) == 1
+    said = capsys.readouterr().out
+    assert "could not be written" in said and "of 6,000 requests failed" in said
+
+
+def test_a_generator_that_fails_twice_is_a_plain_word_and_no_traceback(capsys) -> None:
+    def play(_ground: object) -> None:
+        raise GeneratorFailed("no request was sent")
+
+    drill = Drill("d", ("P1",), "says", play)  # type: ignore[arg-type]
+    with pytest.raises(session.NoStage, match="failed twice: no request was sent"):
+        session.run_drills([drill], Teller(), True, 1, "x")
