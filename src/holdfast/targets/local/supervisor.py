@@ -16,11 +16,7 @@ from holdfast.rollout.model import FleetSeen, ReleaseId
 from holdfast.targets.base import Bundle, Refused, Unreachable
 from holdfast.targets.local import envoy_config, logs, records, strays
 from holdfast.targets.local.envoy import Envoy, files_of_kind, files_of_release
-<<<<<<< Updated upstream
-from holdfast.targets.local.envoy_config import Endpoint, file_name
-=======
-from holdfast.targets.local.envoy_config import Config, Endpoint
->>>>>>> Stashed changes
+from holdfast.targets.local.envoy_config import Config, Endpoint, file_name
 from holdfast.targets.local.envoy_stats import Host
 from holdfast.targets.local.launch import Ports, shared_ports
 from holdfast.targets.local.process import Process
