@@ -37,6 +37,10 @@ BAD_WORDS = [
     ("up", "--listen", "nonsense"),
     ("up", "--listen", "127.0.0.1:99999"),
     ("up", "--listen", "127.0.0.1:0"),
+    ("validate", "a.yaml", "-f", "b.yaml"),
+    ("replay", "--alpha", "nan"),
+    ("replay", "--error-rate-max", "nan"),
+    ("replay", "--ratio-tolerated", "nan"),
     ("plan", "--version", ""),
     ("plan", "--version", "a\nb"),
     ("deploy", "--version", "\x1b[31mv2"),
@@ -174,3 +178,24 @@ def test_an_environment_value_is_text_as_it_was_typed(setting, value):
 def test_a_version_is_wanted_in_words_and_not_as_a_pattern(conductor, shell, docs):
     ran = shell("deploy", "--version", "a b")
     assert "found 'a b', wanted letters, digits and . _ + -" in ran.err
+
+
+ADDRESSES = [
+    "nonsense", "127.0.0.1", "127.0.0.1:abc", "127.0.0.1:99999", "127.0.0.1:0", ":1",
+    "http://127.0.0.1:8080", "127.0.0.1:22\n", "a b:1", "\x1b[31m:1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_that_is_none_is_refused_before_anything_is_sent(shell, address):
+    shell.environment["HOLDFAST_CONDUCTOR"] = address
+    ran = shell("status")
+    assert ran.code == 2 and f"HOLDFAST_CONDUCTOR: found {address!r}" in ran.err
+
+
+@pytest.mark.parametrize("token", ["secret\r\nx-role: admin", "secret\xe9", "secret word"])
+def test_a_token_that_cannot_be_sent_is_refused_and_never_repeated(shell, token, tmp_path):
+    shell.environment.update(HOLDFAST_CONDUCTOR="127.0.0.1:1", HOLDFAST_TOKEN=token)
+    ran = shell("status")
+    assert ran.code == 2 and "HOLDFAST_TOKEN: found characters" in ran.err
+    assert "secret" not in ran.out + ran.err and not list(tmp_path.rglob("crash-*"))

@@ -218,3 +218,28 @@ def test_progress_is_said_on_the_other_stream_and_not_at_every_step(capsys):
     tell = pulse("checked", "entries", every_s=60.0)
     tell(1_000, 2_000)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\nb", "a\u2003b"])
+def test_a_witness_cannot_have_a_name_that_no_signed_note_can_carry(home, tmp_path, capsys, name):
+    words = ["audit", "witness", str(tmp_path / "w"), "--name", name, "--home", str(home)]
+    assert main(words) == 1
+    assert "wanted one like a host name" in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()
+
+
+def test_the_keys_of_one_witness_do_not_sign_under_another_name(home, tmp_path, capsys):
+    words = ["audit", "witness", str(tmp_path / "w"), "--home", str(home), "--name"]
+    assert main([*words, "one.example"]) == 0
+    known = (tmp_path / "w" / "witness.vkey").read_text()
+    assert main([*words, "two.example"]) == 1
+    assert "found the keys of one.example, wanted those of two.example" in capsys.readouterr().err
+    assert (tmp_path / "w" / "witness.vkey").read_text() == known
+
+
+def test_a_damaged_public_key_file_is_written_anew_by_the_log_itself(home, origin):
+    keys = home / "keys" / "log.vkey"
+    right = keys.read_bytes()
+    keys.write_bytes(b"\xff\xfe")
+    Ledger.open(home / "ledger.db", origin).close()
+    assert keys.read_bytes() == right

@@ -75,7 +75,7 @@ def command(where: Where, home: Path | None, limit: int, everything: bool, follo
             return
         show(lines, where.json)
         if not lines and not follow and not where.json:
-            printing.say("nothing has happened here yet")
+            printing.say(f"nothing has happened {f'to {service}' if service else 'here'} yet")
         if follow:
             _follow(archive, start, Where(where.file, service, where.json), hidden)
 

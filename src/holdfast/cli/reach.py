@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ADDRESS_VARIABLE = "HOLDFAST_CONDUCTOR"
 TOKEN_VARIABLE = "HOLDFAST_TOKEN"
+_ADDRESS = re.compile(r"(?:\[[0-9a-fA-F:]+\]|[^\s:/@\x00-\x1f]+):([0-9]{1,5})")
 _SERVICE_LINE = re.compile(r"^service:\s*[\"']?([a-z][a-z0-9-]*)", re.MULTILINE)
 
 
@@ -76,8 +77,21 @@ def reach(where: Where) -> Client:
     from holdfast.conductor.client import Client
 
     if address := os.environ.get(ADDRESS_VARIABLE):
-        return Client(address, os.environ.get(TOKEN_VARIABLE), _say_once("waiting for an answer"))
+        token = _checked(address, os.environ.get(TOKEN_VARIABLE))
+        return Client(address, token, _say_once("waiting for an answer"))
     return Client(Home(home_of(where.file)).socket, slow=_say_once("waiting for the conductor"))
+
+
+def _checked(address: str, token: str | None) -> str | None:
+    """The token, when both words can be sent. Never repeats the token, not even a wrong one."""
+    match = _ADDRESS.fullmatch(address)
+    if match is None or not 1 <= int(match[1]) <= 65_535:
+        says = f"{ADDRESS_VARIABLE}: found {address!r}, wanted HOST:PORT"
+        raise Complaint(says, f"{ADDRESS_VARIABLE}=127.0.0.1:8443")
+    if token and not (token.isascii() and token.isprintable() and " " not in token):
+        says = f"{TOKEN_VARIABLE}: found characters that no token has"
+        raise Complaint(says, "holdfast token create NAME, on the conductor's machine")
+    return token
 
 
 def _say_once(words: str) -> Callable[[], None]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holdfast.cli.complaint import Complaint
 from holdfast.cli.printing import say, say_json, tone
 from holdfast.cli.problems import as_json, count, located, show
 
@@ -32,6 +33,8 @@ def command(path: Path | None, file: Path | None, json_wanted: bool) -> int:
     """
     from holdfast.spec.problem import Invalid
 
+    if path is not None and file is not None:
+        raise Complaint(f"found two files, {path} and {file}", "holdfast validate FILE")
     try:
         loaded = _load(path or file)
     except Invalid as error:

@@ -85,14 +85,15 @@ def load_or_make(directory: Path, who: str, name: str, log: bool = True) -> Sign
         keys = load(directory, who, name, log)
         _publish(directory / f"{who}.vkey", keys)
     except OSError as error:
-        raise KeyTrouble(f"{directory}: {error}", "make it writable, with space left") from error
+        says = f"{directory}: {error.strerror}"
+        raise KeyTrouble(says, "make it writable, with space left") from error
     return keys
 
 
 def _publish(path: Path, keys: SigningKeys) -> None:
     public = "".join(f"{key}\n" for key in keys.public)
     # Not written again when it is right: on a full disk a ledger must still open.
-    if not path.exists() or path.read_text() != public:
+    if not path.exists() or path.read_bytes() != public.encode():
         write_whole(path, public.encode(), 0o644)
 
 

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.ledger.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
-from holdfast.ledger.errors import NoteInvalid, ProofInvalid, WitnessRefused
+from holdfast.ledger.errors import KeyTrouble, NoteInvalid, ProofInvalid, WitnessRefused
 from holdfast.ledger.keys import SigningKeys, load_or_make, write_whole
 from holdfast.ledger.merkle import EMPTY_ROOT
-from holdfast.ledger.note import Note, SignatureLine, VerifierKey, parse_note
+from holdfast.ledger.note import Note, SignatureLine, VerifierKey, parse_keys, parse_note
 from holdfast.ledger.proof import Continuation, parse_consistency
 
 Cosignature = tuple[SignatureLine, SignatureLine]
@@ -54,11 +54,28 @@ def witness_cosign(
     return head, keys.lines(head, time)
 
 
+def _expect_name(published: Path, name: str) -> None:
+    """A name that a signed note can carry, and the one by which these keys are known."""
+    if not name or "+" in name or any(c.isspace() or not c.isprintable() for c in name):
+        wanted = "wanted one like a host name, without spaces and plus signs"
+        raise KeyTrouble(f"found the witness name {name!r}, {wanted}", "witness.example.com")
+    if not published.exists():
+        return
+    try:
+        known = parse_keys(published.read_text("utf-8", "replace"))[0].name
+    except (NoteInvalid, IndexError, OSError):
+        return  # written anew from the secret key
+    if known != name:
+        says = f"{published.parent}: found the keys of {known}, wanted those of {name}"
+        raise KeyTrouble(says, "one directory for each witness")
+
+
 class Witness:
     """The same with keys and memory in a directory of its own."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self._directory = directory
+        _expect_name(directory / "witness.vkey", name)
         self._keys = load_or_make(directory, "witness", name, log=False)
 
     @property
