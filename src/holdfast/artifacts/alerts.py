@@ -91,6 +91,7 @@ class Alert:
 
 #: What users notice.
 _USERS = (
+    Alert("MostRequestsFail", "page", "More than half of the requests fail", "everywhere"),
     Alert("AvailabilityBurnsFast", "page",
           "Failures use up the month's error budget within days", "everywhere"),
     Alert("AvailabilityBurnsSlowly", "ticket",

@@ -92,16 +92,18 @@ class Source:
     def error_ratio(self, window: str, more: str = "", by: Sequence[str] = ()) -> str:
         return f"({self.errors(window, more, by)}) / {self.requests(window, more, by)}"
 
+    def timed(self, window: str, more: str = "", by: Sequence[str] = ()) -> str:
+        """Requests whose latency is known: the whole of which ``slow`` is a part."""
+        total = self.histogram.named(f"{self.histogram.metric}_count").where(more)
+        return f"{_sum(by)}(rate({total}[{window}]))"
+
     def slow(self, than: float, window: str, more: str = "", by: Sequence[str] = ()) -> str:
         """Requests slower than the smallest bound of a bucket that is no less than ``than``."""
-        bucket, total = self._bucket(than), self.histogram.named(f"{self.histogram.metric}_count")
-        within = f"{_sum(by)}(rate({bucket.where(more)}[{window}]))"
-        return f"{_sum(by)}(rate({total.where(more)}[{window}])) - {within}"
+        within = f"{_sum(by)}(rate({self.within(than).where(more)}[{window}]))"
+        return f"{self.timed(window, more, by)} - {within}"
 
     def slow_ratio(self, than: float, window: str, more: str = "", by: Sequence[str] = ()) -> str:
-        total = self.histogram.named(f"{self.histogram.metric}_count").where(more)
-        slow = self.slow(than, window, more, by)
-        return f"({slow}) / {_sum(by)}(rate({total}[{window}]))"
+        return f"({self.slow(than, window, more, by)}) / {self.timed(window, more, by)}"
 
     def latency(self, quantile: float, window: str, more: str = "", by: Sequence[str] = ()) -> str:
         """A quantile of latency in seconds."""
@@ -117,8 +119,9 @@ class Source:
     def measures_latency(self) -> bool:
         return bool(self.histogram.metric)
 
-    def _bucket(self, than: float) -> Selector:
-        """Prometheus 3 writes the bound 10 as ``10.0``, Prometheus 2 as the program said it."""
+    def within(self, than: float) -> Selector:
+        """The bucket of those that are not ``slow``. Prometheus 3 writes the bound 10 as ``10.0``,
+        Prometheus 2 as the program said it."""
         said = f"{self.bound(than) * self.per_second:g}"
         le = f'le="{said}"' if "." in said else f'le=~"{said}([.]0)?"'
         return self.histogram.named(f"{self.histogram.metric}_bucket").where(le)
@@ -228,13 +231,13 @@ def saturation(service: Service, resource: str, place: Place = "kubernetes") -> 
     """
     if place == "local":
         active = Selector("envoy_cluster_upstream_rq_active", (f'service="{service.service}"',))
-        return f"max({active}) / {service.traffic.breaker.max_requests}"
+        return f"max by (region) ({active}) / {service.traffic.breaker.max_requests}"
     chosen, limits = pods(service), f"kube_pod_container_resource_limits{{{pods(service)},resource"
     if resource == "cpu":
-        used = f"sum(rate(container_cpu_usage_seconds_total{{{chosen}}}[5m]))"
+        used = f"sum by (region) (rate(container_cpu_usage_seconds_total{{{chosen}}}[5m]))"
     else:
-        used = f"sum(container_memory_working_set_bytes{{{chosen}}})"
-    return f'{used} / sum({limits}="{resource}"}})'
+        used = f"sum by (region) (container_memory_working_set_bytes{{{chosen}}})"
+    return f'{used} / sum by (region) ({limits}="{resource}"}})'
 
 
 # ---- the names under which everything else reads it ----------------------------------------------
@@ -254,9 +257,9 @@ class Recorded:
     release_errors: str = "release:errors:rate"
     release_latency: str = "release:latency_seconds:p99"
     error_ratio: str = "slo:error_ratio:"  # then the window; label ``slo``
-    burn_rate: str = "slo:burn_rate:"  # then the window; label ``slo``
+    burn_rate: str = "slo:burn_rate:1h"  # 1: the budget lasts exactly as long as it should
     objective: str = "slo:objective:ratio"
-    budget_left: str = "slo:error_budget_remaining:ratio30d"
+    budget_left: str = "slo:error_budget_remaining:ratio"  # of the label ``window``
 
     def chosen(self, name: str, service: Service, *more: str) -> Selector:
         """A recorded series of this service."""
