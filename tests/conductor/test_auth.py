@@ -166,3 +166,22 @@ def test_forwarded_headers_make_nobody_an_admin(home, tcp):
     connection.request("GET", "/v1/services", headers=spoofed)
     assert connection.getresponse().status == 401
     connection.close()
+
+
+@pytest.mark.live
+def test_a_page_that_rebinds_its_name_to_loopback_is_turned_away(home, tcp):
+    port = tcp.rpartition(":")[2]
+    token = create_token(home, "browser", Role.VIEWER, 1.0)
+
+    def asked_as(host: str) -> int:
+        connection = http.client.HTTPConnection(tcp, timeout=10)
+        headers = {"host": host, "authorization": f"Bearer {token}"}
+        connection.request("GET", "/v1/services", headers=headers)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    for host in ("evil.example", f"evil.example:{port}", "localhost.evil.example", "[::2]", ""):
+        assert asked_as(host) == 421, host
+    for host in ("localhost", f"LOCALHOST:{port}", tcp, f"[::1]:{port}", "[::1]", "conductor"):
+        assert asked_as(host) == 200, host

@@ -3,13 +3,14 @@
 import json
 import os
 import signal
+import socket
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -25,7 +26,7 @@ from holdfast.conductor.daemon import (
     start_daemon,
     stop_daemon,
 )
-from holdfast.conductor.lease import lock_is_held
+from holdfast.conductor.lease import ConductorLock, Leases, lock_is_held
 from holdfast.ledger import Draft, Ledger
 from holdfast.runtime.home import Home
 
@@ -284,4 +285,68 @@ def test_a_start_that_was_refused_waits_for_the_conductor_that_refused_it(home, 
     answers = iter([None, None, None, None, 4711])
     monkeypatch.setattr(daemon, "_launch", lambda *_: ended)
     monkeypatch.setattr(daemon, "running_pid", lambda _home: next(answers))
-    assert daemon.start_daemon(home) == 4711
+    with taken(home):
+        assert daemon.start_daemon(home) == 4711
+
+
+@contextmanager
+def taken(home):
+    """The home as a conductor that does not answer holds it."""
+    leases, lock = Leases(home.state), ConductorLock(home)
+    lock.take(leases, time.time())
+    try:
+        yield
+    finally:
+        lock.close()
+        leases.close()
+
+
+def test_a_start_while_another_conductor_is_ending_waits_and_starts_one(home):
+    with taken(home):
+        found = []
+        starting = threading.Thread(target=lambda: found.append(start_daemon(home)))
+        starting.start()
+        until(lambda: any("refused" in line for line in log_tail(home)))
+    starting.join()
+    assert found == [running_pid(home)]
+
+
+def test_a_number_that_became_another_home_s_conductor_is_not_stopped(home, tmp_path):
+    """A pid file that outlived its conductor, and the pid that went to somebody else."""
+    other = Home(tmp_path / "other" / ".holdfast")
+    pid = start_daemon(other)
+    try:
+        home.pid_file.write_text(other.pid_file.read_text())
+        assert not stop_daemon(home)
+        assert running_pid(other) == pid
+    finally:
+        stop_daemon(other)
+
+
+def test_generations_go_on_although_the_table_of_leases_was_lost(home):
+    start_daemon(home)
+    client = Client(home)
+    deploy(client, "v1")
+    for expected in (2, 3):
+        stop_daemon(home)
+        for path in home.path.glob("state.db*"):
+            path.unlink()
+        start_daemon(home)
+        until(lambda: client.status("shop")["state"]["stable"])
+        assert client.status("shop")["generation"] == expected
+
+
+def test_a_damaged_table_of_leases_is_said_at_once_with_what_to_do(home):
+    home.state.write_bytes(b"this is no table of leases, whatever its name says" * 100)
+    with pytest.raises(DaemonTrouble, match=r"ended with 2[^0-9]") as told:
+        start_daemon(home)
+    assert any("move it away" in line for line in told.value.tail)
+    assert not any("Traceback" in line for line in told.value.tail)
+
+
+def test_an_address_that_is_taken_is_said_at_once(home):
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        address = f"127.0.0.1:{stranger.getsockname()[1]}"
+        with pytest.raises(DaemonTrouble, match=r"ended with 2[^0-9]") as told:
+            start_daemon(home, listen=address)
+    assert any(f"{address} cannot be listened on" in line for line in told.value.tail)

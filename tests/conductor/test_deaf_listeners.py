@@ -1,6 +1,7 @@
 """Edge case 36: listeners that never read. No rollout waits for them, and they do not stay."""
 
 import asyncio
+import contextlib
 import socket
 import time
 
@@ -135,3 +136,24 @@ async def test_36_a_listener_that_reads_late_but_reads_hears_everything(tmp_path
     server.should_exit = True
     await task
     ledger.close()
+
+
+@pytest.mark.live
+@on_a_loop
+async def test_a_connection_on_which_nothing_is_asked_is_closed(tmp_path, monkeypatch):
+    monkeypatch.setattr(serving, "MUTE_S_MAX", 0.2)
+
+    async def hello(_request):
+        return StreamingResponse(iter([b"hello"]))
+
+    path = tmp_path / "api.sock"
+    server = serving.make_server(Starlette(routes=[Route("/", hello)]))
+    running = asyncio.create_task(server.serve([serving.unix_socket(path)]))
+    await until(lambda: server.started)
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(b"GET / HTTP/1.1\r\n")  # and never the rest
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 30) == b""
+    writer.close()
+    server.should_exit = True
+    await running

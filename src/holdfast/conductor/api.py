@@ -39,6 +39,8 @@ from holdfast.conductor.status import status_document
 from holdfast.conductor.wiring import Conductor
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
+#: What a caller over TCP may call this machine; ``conductor`` is what our own client says.
+HOSTS = ("localhost", "127.0.0.1", "[::1]", "conductor")
 HISTORY_ENTRIES = 1000
 LOG_LINES = 100
 
@@ -206,6 +208,7 @@ class Api:
         return result if isinstance(result, Response) else answer(200, result)
 
     async def _call(self, operation: Operation, request: Request) -> Call:
+        _check_host(request)
         identity = self._identify(request)
         _permit(operation, identity)
         query = _query(operation, request)
@@ -230,6 +233,17 @@ class Api:
 
 
 # ---- checks -------------------------------------------------------------------------------------
+
+
+def _check_host(request: Request) -> None:
+    """A page in a browser reaches loopback under a name of its own making (DNS rebinding)."""
+    if request.client is not None and is_peer((request.client.host, request.client.port)):
+        return
+    host = request.headers.get("host", "")
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    if name.lower() not in HOSTS:
+        hint = f"wanted one of {', '.join(HOSTS)}"
+        raise Problem(421, "wrong-host", f"found Host {host[:80]!r}", hint)
 
 
 def _permit(operation: Operation, identity: Identity | None) -> None:

@@ -83,22 +83,35 @@ def start_daemon(home: Home, listen: str | None = None, wait_s: float = START_S_
 
 def _start(home: Home, listen: str | None, until: float) -> int:
     before = _log_size(home)
+    while time.monotonic() < until:
+        if (running := _launched(home, listen, until)) is not None:
+            return running
+    raise DaemonTrouble("no conductor answered in time", log_tail(home, since=before))
+
+
+def _launched(home: Home, listen: str | None, until: float) -> int | None:
+    """One attempt. None when it was refused by a conductor that is gone by now."""
+    from holdfast.conductor.lease import lock_is_held
+
+    before = _log_size(home)
     ended, refused = _launch(home, listen), False
     try:
         while time.monotonic() < until:
             if (running := running_pid(home)) is not None:
                 return running
-            # Refused means that another one is starting right now: that one will answer. The code
-            # can be read once only; after it comes the end of the pipe.
+            # Refused means that another one is starting right now, and will answer, or is just
+            # ending. The code can be read once only; after it comes the end of the pipe.
             code = None if refused else _exit_code(ended)
-            refused = refused or code == EXIT_REFUSED
-            if code is not None and not refused:
+            if code is not None and code != EXIT_REFUSED:
                 tail = log_tail(home, since=before)
                 raise DaemonTrouble(f"the conductor ended with {code}", tail)
+            refused = refused or code == EXIT_REFUSED
+            if refused and not lock_is_held(home):
+                return None
             time.sleep(POLL_S)
     finally:
         os.close(ended)
-    raise DaemonTrouble("no conductor answered in time", log_tail(home, since=before))
+    return None
 
 
 @contextlib.contextmanager
@@ -170,24 +183,26 @@ def stop_daemon(home: Home, wait_s: float = STOP_S_MAX) -> bool:
 
 def _stop(home: Home, until: float) -> bool:
     pids = read_pids(home)
-    living = [pid for pid in (pids.keeper, pids.conductor) if _is_ours(pid)] if pids else []
+    known = (pids.keeper, pids.conductor) if pids else ()
+    living = [pid for pid in known if _is_ours(pid, home)]
     for pid in living:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    while any(_is_ours(pid) for pid in living):
+    while any(_is_ours(pid, home) for pid in living):
         if time.monotonic() > until:
             raise DaemonTrouble(f"the conductor did not end: pids {living}", log_tail(home))
         time.sleep(POLL_S)
     return bool(living)
 
 
-def _is_ours(pid: int) -> bool:
-    """Whether ``pid`` is a conductor or keeper, and not whoever got a dead one's number."""
+def _is_ours(pid: int, home: Home) -> bool:
+    """Whether ``pid`` is a conductor or keeper of this home, and not whoever got a dead one's
+    number: that may be the conductor of another home."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return b"holdfast.conductor.daemon" in words
+    return b"holdfast.conductor.daemon" in words and os.fsencode(home.path) in words
 
 
 def running_pid(home: Home) -> int | None:
@@ -286,8 +301,8 @@ class Keeper:
 
 def serve(home: Home, listen: str | None, keeper: int) -> int:
     """Be the conductor until SIGTERM. Returns the exit code."""
-    from holdfast.conductor.lease import Held
-    from holdfast.conductor.server import NotLoopback
+    from holdfast.conductor.lease import Damaged, Held
+    from holdfast.conductor.server import CannotListen
     from holdfast.ledger import LedgerError
 
     try:
@@ -298,7 +313,7 @@ def serve(home: Home, listen: str | None, keeper: int) -> int:
     except Held as held:
         log.error("refused: %s", held)
         return EXIT_REFUSED
-    except (UnsafeHome, NotLoopback, LedgerError) as error:
+    except (UnsafeHome, CannotListen, Damaged, LedgerError) as error:
         log.error("cannot start: %s", error)
         return EXIT_USAGE
     except Exception:

@@ -15,7 +15,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast.runtime.home import Home
@@ -54,6 +54,10 @@ class Held(LeaseError):
         self.lease, self.hint = lease, hint
 
 
+class Damaged(LeaseError):
+    """The table cannot be read."""
+
+
 class Lost(LeaseError):
     """A newer holder exists: whoever sees this must stop acting."""
 
@@ -73,8 +77,13 @@ class Leases:
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         path.chmod(0o600)
-        self._db.execute("pragma journal_mode=wal")
-        self._db.execute(_SCHEMA)
+        try:
+            self._db.execute("pragma journal_mode=wal")
+            self._db.execute(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            hint = "move it away and start again: generations go on from the ledger"
+            raise Damaged(f"{path} cannot be read: {error} ({hint})") from error
 
     def close(self) -> None:
         self._db.close()
@@ -114,6 +123,16 @@ class Leases:
             (subject, owner, now, lease.expires, lease.generation),
         )
         return lease
+
+    def outgrow(self, lease: Lease, generation: int) -> Lease:
+        """The same lease above ``generation``, which history knows although this table is new."""
+        grown = replace(lease, generation=generation + 1)
+        with self._transaction("full"):
+            self._db.execute(
+                "update leases set generation = ? where subject = ? and owner = ?",
+                (grown.generation, lease.subject, lease.owner),
+            )
+        return grown
 
     def renew(self, leases: tuple[Lease, ...], now: float) -> None:
         """Extend all or raise ``Lost``. Not synced: a power cut may forget it, and does no harm."""

@@ -44,6 +44,7 @@ _STATUSES = {
     "404": "no such service",
     "409": "refused: the state of the service does not allow it; `code` says why",
     "413": "the body is too large",
+    "421": "over TCP: the Host header names another machine",
     "422": "the body or the spec is wrong, or the release can never be started",
     "503": "the conductor is stopping, or its ledger or target does not answer",
 }

@@ -19,10 +19,16 @@ from holdfast.conductor.auth import peer_address
 GRACE_S_MAX = 5
 #: A reader that takes nothing for so long is cut off: it must not keep a place among the streams.
 STUCK_S_MAX = 15.0
+#: A connection on which no request has begun after so long is closed.
+MUTE_S_MAX = 15.0
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
-class NotLoopback(ValueError):
+class CannotListen(ValueError):
+    """The address is not one that can be listened on."""
+
+
+class NotLoopback(CannotListen):
     """The API is plain HTTP, so it is never offered to a network."""
 
 
@@ -35,11 +41,18 @@ class PeerProtocol(H11Protocol):
     """
 
     _stuck: asyncio.TimerHandle | None = None
+    _mute: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         connection = transport.get_extra_info("socket")
         self.client = peer_address(connection) or self.client
+        self._mute = self.loop.call_later(MUTE_S_MAX, self._end_if_mute)
+
+    def _end_if_mute(self) -> None:
+        """Who asks nothing must not keep a descriptor: any user may connect to loopback."""
+        if not self.cycle:
+            self.transport.abort()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -51,6 +64,8 @@ class PeerProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._moves()
+        if self._mute is not None:
+            self._mute.cancel()
         super().connection_lost(exc)
 
     def _moves(self) -> None:
@@ -101,7 +116,7 @@ def unix_socket(path: Path) -> socket.socket:
 
 
 def tcp_socket(listen: str) -> socket.socket:
-    """Listen at ``host:port``, loopback only. Raises ``NotLoopback`` and ``OSError``."""
+    """Listen at ``host:port``, loopback only. Raises ``CannotListen``."""
     host, colon, port = listen.rpartition(":")
     host = host.strip("[]")
     if not colon or not port.isdigit() or int(port) > 65535 or host not in _LOOPBACK:
@@ -110,7 +125,11 @@ def tcp_socket(listen: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, int(port)))
-    listener.listen(128)
+    try:
+        listener.bind((host, int(port)))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(f"{listen} cannot be listened on: {error.strerror}") from error
     listener.setblocking(False)
     return listener

@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import socket
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -204,6 +205,9 @@ class Conductor:
 
     def _seat(self, name: str, kind: str, lease: Lease) -> Station:
         station = self._station(name, kind, lease)
+        if station.state.generation >= lease.generation:  # the table of leases was lost
+            lease = self.works.leases.outgrow(lease, station.state.generation)
+            station = self._station(name, kind, lease)
         station.post.watchers.decisions.append(self._tell_holds)
         station.post.watchers.events.append(self._tell_events)
         self.stations[name] = station
@@ -259,6 +263,8 @@ class Conductor:
                 self.works.leases.renew(self._leases_held(), self.works.clock.wall())
             except LeaseError as error:
                 return self.stop(str(error))
+            except sqlite3.Error as error:  # a full disk: the lock file still says who lives
+                log.error("leases were not renewed: %s", error)
 
     def _on_lost(self, lost: Lost) -> None:
         log.error("stopping: %s", lost)
