@@ -199,3 +199,7 @@ def test_a_token_that_cannot_be_sent_is_refused_and_never_repeated(shell, token,
     ran = shell("status")
     assert ran.code == 2 and "HOLDFAST_TOKEN: found characters" in ran.err
     assert "secret" not in ran.out + ran.err and not list(tmp_path.rglob("crash-*"))
+
+
+def test_a_word_where_a_number_is_wanted_is_said_in_plain_words(shell):
+    assert "'many' is not a whole number" in shell("scale", "many").err

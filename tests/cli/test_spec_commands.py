@@ -13,6 +13,8 @@ from types import SimpleNamespace
 import jsonschema_rs
 import pytest
 
+from holdfast.runtime.home import find_home
+
 GOOD = "service: shop\nrun: python shop.py\nreplicas: 3\n"
 BAD = "service: shop\nrun: python shop.py\nreplica: 3\ntraffic: 99999\n"
 Run = Callable[..., SimpleNamespace]
@@ -171,6 +173,27 @@ def test_an_init_that_cannot_write_leaves_what_was_there_and_nothing_else(tmp_pa
     assert done.returncode == 2 and "holdfast.yaml could not be written: " in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["holdfast.yaml"]
     assert (tmp_path / "holdfast.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize("words", [("plan",), ("plan", "-f", "."), ("validate",), ("explain",)])
+def test_a_spec_that_ends_in_yml_is_found_by_every_command(run: Run, words):
+    Path("holdfast.yml").write_text("service: shop\nrun: sleep 1\n")
+    ran = run(*words)
+    assert ran.code == 0 and "shop" in ran.out
+
+
+def test_the_state_directory_is_beside_a_spec_that_ends_in_yml(tmp_path: Path, monkeypatch):
+    monkeypatch.delenv("HOLDFAST_HOME", raising=False)
+    (tmp_path / "holdfast.yml").write_text("service: shop\n")
+    (tmp_path / "below").mkdir()
+    assert find_home(tmp_path / "below") == tmp_path / ".holdfast"
+
+
+def test_init_with_force_writes_the_spec_that_is_there_and_not_a_second_one(run: Run):
+    Path("holdfast.yml").write_text("mine")
+    assert run("init").code == 2
+    assert run("init", "--force").code == 0
+    assert os.listdir() == ["holdfast.yml"] and "service:" in Path("holdfast.yml").read_text()
 
 
 def test_init_dry_run_writes_nothing(run: Run):

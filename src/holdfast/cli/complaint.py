@@ -87,7 +87,8 @@ def translate(error: BaseException) -> Complaint:
         return Complaint("interrupted", code="interrupted", exit_code=INTERRUPTED)
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "holdfast"
-        return Complaint(_sentence(error.format_message()), f"{path} --help")
+        says = error.format_message().replace("a valid integer range", "a whole number")
+        return Complaint(_sentence(says), f"{path} --help")
     if isinstance(error, click.ClickException):
         return Complaint(_sentence(error.format_message()), exit_code=USAGE)
     if type(error).__module__.startswith("holdfast."):

@@ -11,11 +11,10 @@ import click
 
 from holdfast.cli.complaint import Complaint
 from holdfast.cli.printing import bold, plain, say, say_json, tone
+from holdfast.runtime.home import SPEC_NAMES
 
 if TYPE_CHECKING:
     from holdfast.spec.discover import Discovery
-
-NAME = "holdfast.yaml"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,8 +32,9 @@ def command(directory: Path, force: bool, dry_run: bool, json_wanted: bool) -> i
     """
     from holdfast.spec.discover import discover
 
-    path = directory / NAME
-    there = next((p for p in (path, directory / "holdfast.yml") if os.path.lexists(p)), None)
+    paths = [directory / name for name in SPEC_NAMES]
+    there = next((path for path in paths if os.path.lexists(path)), None)
+    path = there or paths[0]  # two specs side by side would be one too many
     if there and not force and not dry_run:
         hint = "holdfast init --force writes over it, --dry-run only shows"
         raise Complaint(f"{there} exists already", hint, code="exists")

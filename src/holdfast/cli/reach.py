@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.cli.complaint import Complaint
-from holdfast.runtime.home import SPEC_NAME, Home, find_home
+from holdfast.runtime.home import SPEC_NAME, Home, find_home, spec_in
 
 if TYPE_CHECKING:
     from holdfast.cli.options import Where
@@ -29,13 +29,13 @@ def home_of(file: Path | None) -> Path:
 def spec_path(where: Where) -> Path | None:
     """The spec file meant: the one named, else the nearest at or above this directory."""
     if where.file is not None:
-        path = where.file / SPEC_NAME if where.file.is_dir() else where.file
+        inside = spec_in(where.file) or where.file / SPEC_NAME
+        path = inside if where.file.is_dir() else where.file
         if not path.is_file():
             raise Complaint(f"there is no file {path}", "name another with -f", code="no-spec")
         return path
     here = Path.cwd()
-    found = (each / SPEC_NAME for each in (here, *here.parents))
-    return next((path for path in found if path.is_file()), None)
+    return next(filter(None, map(spec_in, (here, *here.parents))), None)
 
 
 def spec_text(where: Where) -> tuple[Path, str]:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SPEC_NAME = "holdfast.yaml"
+#: What a spec file may be called; where both are, the first is meant.
+SPEC_NAMES = (SPEC_NAME, "holdfast.yml")
 HOME_NAME = ".holdfast"
 HOME_VARIABLE = "HOLDFAST_HOME"
 
@@ -96,6 +98,12 @@ class Home:
         return path
 
 
+def spec_in(directory: Path) -> Path | None:
+    """The spec file of a directory, if it has one."""
+    paths = (directory / name for name in SPEC_NAMES)
+    return next((path for path in paths if path.is_file()), None)
+
+
 def find_home(start: Path | None = None) -> Path:
     """``$HOLDFAST_HOME``; else ``.holdfast`` beside the nearest spec at or above ``start``.
 
@@ -107,7 +115,7 @@ def find_home(start: Path | None = None) -> Path:
     if begin.is_file():
         begin = begin.parent
     for directory in (begin, *begin.parents):
-        if (directory / SPEC_NAME).is_file() or (directory / HOME_NAME).is_dir():
+        if spec_in(directory) or (directory / HOME_NAME).is_dir():
             return directory / HOME_NAME
     return begin / HOME_NAME
 

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
+from holdfast.runtime.home import SPEC_NAME, spec_in
 from holdfast.spec import rules, tree
 from holdfast.spec.fields import dotted
 from holdfast.spec.model import Service
@@ -24,7 +25,6 @@ from holdfast.spec.tree import Node
 
 __all__ = ["Invalid", "Loaded", "Problem", "find", "load", "load_text", "read", "read_text"]
 
-NAMES = ("holdfast.yaml", "holdfast.yml")
 _UNPRINTABLE = re.compile(
     "[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
@@ -58,11 +58,10 @@ def find(start: Path, given: Path | str | None = None) -> Path:
     if given is not None:
         return Path(given)
     for directory in (start.absolute(), *start.absolute().parents):
-        for name in NAMES:
-            if (directory / name).is_file():
-                return directory / name
+        if (found := spec_in(directory)) is not None:
+            return found
     wanted, hint = "one here or in a directory above", "`holdfast init` writes one"
-    _refuse(NAMES[0], "no such file", wanted, hint)
+    _refuse(SPEC_NAME, "no such file", wanted, hint)
 
 
 def read(path: Path) -> Loaded:
