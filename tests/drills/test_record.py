@@ -101,6 +101,13 @@ def test_the_lag_of_the_generator_is_told_for_the_window_asked() -> None:
     assert record.lag_ms(100) == pytest.approx(7.0)
 
 
+def test_how_finely_the_last_answer_can_be_known_is_how_far_apart_its_answers_were() -> None:
+    record = record_of(np.zeros(4000))
+    record.who[::20] = 2  # 5 % of 1,000 a second
+    assert record.answer_gap_s("v2", 53.0) == pytest.approx(0.020, rel=0.02)
+    assert np.isnan(record.answer_gap_s("v7", 53.0)) and np.isnan(record.answer_gap_s("v2", 10.0))
+
+
 def test_a_version_that_never_answered_has_no_last_answer() -> None:
     assert record_of(np.ones(10)).last_answer("v7") is None
     assert record_of(np.ones(10)).last_answer("v2") is None

@@ -136,13 +136,24 @@ def deploy_time(promise: Promise, drill: str, scenes: Sequence[Scene], noise: No
 def rollback_time(
     promise: Promise, drill: str, record: Record, scenes: Sequence[Scene], noise: Noise
 ) -> Finding:
-    """P2, the slowest way back: from the trigger to the last answer of the version that left."""
+    """P2, the slowest way back: from the trigger to the last answer of the version that left.
+
+    It cannot be known more finely than that version was asked: a canary with few requests may have
+    been gone for as long as its answers were apart, which stands in the evidence.
+    """
     took: dict[str, float] = {}
     for scene in scenes:
         last = record.last_answer(scene.version)
         if scene.trigger is not None and last is not None:
             took[f"{scene.name} {scene.version}"] = max(0.0, last - scene.trigger)
-    evidence = {"seconds": {name: round(s, 4) for name, s in took.items()}}
+    evidence = {
+        "seconds": {name: round(s, 4) for name, s in took.items()},
+        "seconds between its answers before": {
+            f"{s.name} {s.version}": round(record.answer_gap_s(s.version, s.trigger), 4)
+            for s in scenes
+            if s.trigger is not None and record.last_answer(s.version) is not None
+        },
+    }
     measured = max(took.values(), default=float("nan"))
     return find(promise, drill, measured, len(took), noise, evidence)
 

@@ -113,6 +113,14 @@ class Record:
         done = self.done[self.who == self.versions.index(version)]
         return self.start + float(np.nanmax(done)) if len(done) else None
 
+    def answer_gap_s(self, version: str, before: float, over_s: float = 2.0) -> float:
+        """Mean seconds between this version's answers in the time before a moment; nan: none."""
+        if version not in self.versions:
+            return float("nan")
+        at = self.done[self.who == self.versions.index(version)] + self.start
+        answers = int(((at >= before - over_s) & (at < before)).sum())
+        return over_s / answers if answers else float("nan")
+
     def first_answer(self, version: str) -> float | None:
         if version not in self.versions:
             return None

@@ -255,7 +255,8 @@ def _tell(record: Record, scene: Scene) -> str:
     if scene.outcome is None:
         return f"{scene.name}, {scene.version} serves: {counted}."
     reason = scene.outcome.reason if scene.expected == "reverted" else ""
-    end = f"{scene.outcome.ending} after {show(scene.outcome.seconds, 's')}"
+    ending = "back" if scene.name == "rollback" and scene.as_expected else scene.outcome.ending
+    end = f"{ending} after {show(scene.outcome.seconds, 's')}"
     why = f" Why: {reason}." if reason else ""
     odd = "" if scene.as_expected else f" Expected was: {scene.expected}."
     return f"{scene.name} of {scene.version}: {end}; {counted}.{why}{odd}"
