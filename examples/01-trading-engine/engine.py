@@ -20,6 +20,11 @@ import sys
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # batches are small: threads only add jitter
 
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+
 from decisions import ROW_BYTES, Model
 from faults import FAULTS, Fault
 from http1 import Answer, Connection, Request
@@ -136,12 +141,8 @@ def main(argv: list[str] | None = None) -> int:
         return 3
     engine = Engine(asked.version, fault)
     listener = listening_socket(asked.port)
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(serve(engine, listener))
-    else:
-        uvloop.run(serve(engine, listener))
+    run = asyncio.run if uvloop is None else uvloop.run
+    run(serve(engine, listener))
     return 0
 
 

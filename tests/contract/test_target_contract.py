@@ -36,7 +36,9 @@ SERVER = """
             self.wfile.write(body)
         def log_message(self, *args):
             pass
-    http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+    if __name__ == "__main__":
+        address = ("127.0.0.1", int(os.environ["PORT"]))
+        http.server.ThreadingHTTPServer(address, Handler).serve_forever()
 """
 
 
@@ -66,6 +68,8 @@ class Simulated:
 class Local:
     """The contract's stage with real processes."""
 
+    start = "cold"
+
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.home = directory / ".holdfast"
@@ -82,7 +86,7 @@ class Local:
 
     def bundle(self, version, broken=False):
         program = "missing_module_on_purpose.py" if broken else "server.py"
-        return _bundle(version, f"{sys.executable} -S {program}", self.port)
+        return _bundle(version, f"{sys.executable} -S {program}", self.port, start=self.start)
 
     async def ask(self, times):
         for _ in range(times):
@@ -102,11 +106,17 @@ class Local:
                 os.waitpid(pid, 0)
 
 
-def _bundle(version, command, port, env=None):
+class Warm(Local):
+    """The same, forked from a parent that has imported the program."""
+
+    start = "warm"
+
+
+def _bundle(version, command, port, env=None, start="cold"):
     service = Service.model_validate(
         {
             "service": "contract",
-            "run": {"command": command, "env": env or {}},
+            "run": {"command": command, "env": env or {}, "start": start},
             "probes": {"ready": "/", "start_within": "5s"},
             "rollout": {"drain": "3s"},
             "traffic": {"port": port},
@@ -115,7 +125,13 @@ def _bundle(version, command, port, env=None):
     return Bundle(Release(version, version.ljust(64, "0"), version), service)
 
 
-@pytest.fixture(params=[Simulated, pytest.param(Local, marks=pytest.mark.live)])
+@pytest.fixture(
+    params=[
+        Simulated,
+        pytest.param(Local, marks=pytest.mark.live),
+        pytest.param(Warm, marks=pytest.mark.live),
+    ]
+)
 def stage(request, tmp_path):
     built = request.param(tmp_path)
     yield built

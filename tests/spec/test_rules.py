@@ -248,6 +248,8 @@ def test_what_is_allowed_but_probably_not_meant_is_a_warning(path: str, doubtful
         ("run.command", "python app.py $HOME", "python app.py ${PORT} --tag=$HOLDFAST_VERSION"),
         ("run.command", "python app.py --x=${PORTS}", "sh -c 'exec python app.py $PORTS'"),
         ("run.command", "DEBUG=1 python app.py", "env DEBUG=1 python app.py"),
+        ("run.start", "{command: node a.js, start: warm}", "{command: python a.py, start: warm}"),
+        ("run.start", "{command: python -c 1, start: warm}", "{command: python -c 1}"),
         ("run.cwd", "{command: x, cwd: /srv}", "{command: x, cwd: srv}"),
         (
             "run.env.DB_PASSWORD",

@@ -27,6 +27,7 @@ import psutil
 
 from holdfast.conductor.client import ApiError, Client, ConductorError, OutcomeDoc, StatusDoc
 from holdfast.runtime.home import Home
+from holdfast.targets.local.forkserver import OWN_NAME as FORK_SERVER
 
 EXAMPLE = Path("examples", "01-trading-engine", "holdfast.yaml")
 STAGE_MARK = "DRILL_STAGE"
@@ -84,6 +85,7 @@ class Edition:
     rollout: dict[str, Any] = field(default_factory=dict)
     probes: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
+    start: str = "warm"  # or cold
 
 
 class Facts:
@@ -192,7 +194,12 @@ class Stage:
         spec = {
             "service": self.service,
             "version": edition.version,
-            "run": {"command": command, "env": {STAGE_MARK: self.mark}, "limits": edition.limits},
+            "run": {
+                "command": command,
+                "start": edition.start,
+                "env": {STAGE_MARK: self.mark},
+                "limits": edition.limits,
+            },
             "replicas": self.replicas,
             "traffic": {"port": self.port, "idempotent": True, "access_log": False},
             "probes": {**probes, "smoke": [smoke], **edition.probes},
@@ -278,6 +285,8 @@ class Stage:
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 command = process.cmdline()
+                if process.name() == FORK_SERVER:
+                    continue  # its replicas have its command
                 if "--version" in command and command[command.index("--version") + 1] == version:
                     process.send_signal(signal.SIGKILL)
                     return process.pid

@@ -89,6 +89,11 @@ class Run(Section):
     affinity: Literal["none", "spread"] | tuple[Count, ...] = Field(
         default="none", description="CPUs of an instance: any, one each in turn, or this list"
     )
+    start: Literal["cold", "warm"] = Field(
+        default="cold",
+        description="cold: a new process each; warm: Python imports the program once, in a fork "
+        "server, and forks the replicas",
+    )
     nice_until_ready: Switch = Field(
         default=True, description="start at low priority so that a start does not slow the rest"
     )

@@ -22,6 +22,7 @@ from holdfast.runtime.clock import LoopClock
 from holdfast.spec.model import Service
 from holdfast.targets.base import Bundle, Look, Unreachable
 from holdfast.targets.local import LocalTarget, wire
+from holdfast.targets.local.process import Identity
 
 SERVER = """
     import http.server, json, os, sys, time, signal
@@ -54,16 +55,17 @@ SERVER = """
     class Server(http.server.ThreadingHTTPServer):
         daemon_threads = True
         request_queue_size = 128
-    print("listening soon", flush=True)
-    Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+    if __name__ == "__main__":
+        print("listening soon", flush=True)
+        Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
 
 
 class Stage:
     """One service on this machine, in a directory of its own."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, start: str = "cold") -> None:
+        self.directory, self.start = directory, start
         self.home = directory / ".holdfast"
         self.port = free_port()
         self.root = self.home / "services" / "svc"
@@ -82,6 +84,9 @@ class Stage:
             "rollout": {"drain": "3s"},
             **spec,
         }
+        if self.start != "cold":
+            run = spec["run"] if isinstance(spec["run"], dict) else {"command": spec["run"]}
+            spec["run"] = {"start": self.start, **run}
         traffic = spec.pop("traffic", {})
         service = Service.model_validate({**spec, "traffic": {"port": self.port, **traffic}})
         return Bundle(Release(version, version.ljust(64, "0"), version), service)
@@ -121,6 +126,15 @@ class Stage:
 
     def envoy(self) -> int:
         return json.loads((self.root / "envoy" / "process.json").read_text())["pid"]
+
+    def wait_for_end(self, pid: int, within: float = 5.0) -> None:
+        """Of a child or of somebody else's: then its corpse is none of our business."""
+        deadline = time.monotonic() + within
+        while Identity.of(pid) is not None:
+            assert time.monotonic() < deadline, f"{pid} goes on"
+            time.sleep(0.01)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
 
     def clear(self) -> None:
         """Envoy first: nobody may be left, whatever the test did."""
@@ -212,8 +226,8 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path)
+def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
+    stage = Stage(tmp_path, getattr(request, "param", "cold"))
     yield stage
     stage.clear()
 

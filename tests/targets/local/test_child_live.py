@@ -13,7 +13,10 @@ import pytest
 from holdfast.rollout.model import Route, Scale
 from holdfast.targets.local import launch
 
-pytestmark = pytest.mark.live
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.parametrize("stage", ["cold", "warm"], indirect=True),
+]
 
 TELL = """
     import http.server, json, os, resource, socket, sys, threading, time
@@ -36,18 +39,20 @@ TELL = """
             self.wfile.write(body)
         def log_message(self, *args):
             pass
-    time.sleep(0.05)
-    NICE = os.getpriority(os.PRIO_PROCESS, 0)
-    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-    if "inherited" in sys.argv:
-        class Server(http.server.ThreadingHTTPServer):
-            def __init__(self, fd):
-                super().__init__(("127.0.0.1", 0), Handler, bind_and_activate=False)
-                self.socket.close()
-                self.socket = socket.socket(fileno=fd)
-        assert os.environ["LISTEN_PID"] == str(os.getpid())
-        Server(int(os.environ["HOLDFAST_LISTEN_FD"])).serve_forever()
-    http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+    if __name__ == "__main__":
+        time.sleep(0.05)
+        NICE = os.getpriority(os.PRIO_PROCESS, 0)
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        if "inherited" in sys.argv:
+            class Server(http.server.ThreadingHTTPServer):
+                def __init__(self, fd):
+                    super().__init__(("127.0.0.1", 0), Handler, bind_and_activate=False)
+                    self.socket.close()
+                    self.socket = socket.socket(fileno=fd)
+            assert os.environ["LISTEN_PID"] == str(os.getpid())
+            Server(int(os.environ["HOLDFAST_LISTEN_FD"])).serve_forever()
+        address = ("127.0.0.1", int(os.environ["PORT"]))
+        http.server.ThreadingHTTPServer(address, Handler).serve_forever()
 """
 
 
@@ -142,11 +147,11 @@ def test_output_is_rotated_while_the_instance_writes_and_the_newest_is_kept(
         .replace(
             'print("listening soon", flush=True)',
             "import threading\n"
-            "def talk():\n"
-            "    for n in range(10**9):\n"
-            '        print(f"line {n} " + "x" * 990, flush=True)\n'
-            "        time.sleep(0.0005)\n"
-            "threading.Thread(target=talk, daemon=True).start()",
+            "    def talk():\n"
+            "        for n in range(10**9):\n"
+            '            print(f"line {n} " + "x" * 990, flush=True)\n'
+            "            time.sleep(0.0005)\n"
+            "    threading.Thread(target=talk, daemon=True).start()",
         ),
     )
     run = {"command": talker, "logs": {"max_size": "100KB", "keep": 2}}
@@ -164,7 +169,7 @@ def test_output_is_rotated_while_the_instance_writes_and_the_newest_is_kept(
             return sizes
 
     sizes = asyncio.run(scenario())
-    assert set(sizes) == {"0.log", "0.log.1", "0.log.2"}
+    assert set(sizes) - {"fork-server.log"} == {"0.log", "0.log.1", "0.log.2"}
     assert sizes["0.log.1"] > 100_000
     numbers = [
         int(line.split()[1])

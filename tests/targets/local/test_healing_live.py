@@ -14,7 +14,10 @@ import pytest
 from holdfast.rollout.model import Route, Scale
 from holdfast.targets.base import Fault
 
-pytestmark = pytest.mark.live
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.parametrize("stage", ["cold", "warm"], indirect=True),
+]
 
 
 @pytest.mark.req("P3")
@@ -163,7 +166,7 @@ def test_what_died_while_nobody_looked_is_started_again_with_the_same_routes(
             envoy = stage.envoy()
         for pid in (envoy, before["v1/0"]):
             os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            stage.wait_for_end(pid)
         async with stage.target() as successor:
             await wait_until(successor, lambda look: fleet_in(look, "v1").ready == 2)
             return before, stage.processes(), (await stage.get("/")).status
@@ -240,7 +243,7 @@ def test_an_instance_whose_record_was_never_written_is_found_and_ended(stage):
 
     lost, new = asyncio.run(scenario())
     assert new != lost
-    assert os.waitpid(lost, 0)[1] == signal.SIGKILL
+    stage.wait_for_end(lost)
 
 
 def test_a_drain_survives_the_supervisor_that_began_it(stage, wait_until, fleet_in):

@@ -31,8 +31,9 @@ def program(text: str) -> str:
                 self.wfile.write(body)
             def log_message(self, *args):
                 pass
-        address = ("127.0.0.1", int(os.environ["PORT"]))
-        http.server.ThreadingHTTPServer(address, Handler).serve_forever()
+        if __name__ == "__main__":
+            address = ("127.0.0.1", int(os.environ["PORT"]))
+            http.server.ThreadingHTTPServer(address, Handler).serve_forever()
     """
 
 
@@ -43,6 +44,7 @@ def prepare_project(stage) -> dict[str, object]:
 
 
 @pytest.mark.live
+@pytest.mark.parametrize("stage", ["cold", "warm"], indirect=True)
 @pytest.mark.parametrize("edited", EDITED)
 def test_a_dead_replica_is_replaced_by_its_release_not_by_what_is_on_the_disk_now(
     stage, wait_until, fleet_in, edited
@@ -66,6 +68,7 @@ def test_a_dead_replica_is_replaced_by_its_release_not_by_what_is_on_the_disk_no
 
 
 @pytest.mark.live
+@pytest.mark.parametrize("stage", ["cold", "warm"], indirect=True)
 def test_going_back_to_a_release_runs_the_program_it_had(stage, wait_until, fleet_in):
     spec = prepare_project(stage)
 

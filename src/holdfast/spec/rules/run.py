@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from holdfast.spec.model import Service
 from holdfast.spec.problem import one_line
+from holdfast.spec.python_command import parse
 from holdfast.spec.rules.finding import Finding
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -48,8 +49,11 @@ def _command(service: Service) -> Iterator[Finding]:
         return
     if not words or not words[0].strip():
         yield Finding(path, "no program", "a program and its arguments", "python app.py")
-    elif isinstance(command, str):
+        return
+    if isinstance(command, str):
         yield from _shell_words(words)
+    if service.run.start == "warm":
+        yield from _warm(words)
 
 
 def _shell_words(words: list[str]) -> Iterator[Finding]:
@@ -61,6 +65,14 @@ def _shell_words(words: list[str]) -> Iterator[Finding]:
     if odd is not None and "-c" not in words:
         wanted = "words for the program itself, with no variables but $PORT and $HOLDFAST_..."
         yield Finding(path, repr(one_line(odd)), wanted, _AS_SHELL, breaks=False)
+
+
+def _warm(words: list[str]) -> Iterator[Finding]:
+    """What cannot start warm starts cold: nothing breaks, but somebody hoped for more."""
+    why = parse(words)
+    if isinstance(why, str):
+        wanted = "cold, or a Python program"
+        yield Finding(("run", "start"), "warm", wanted, one_line(why), breaks=False)
 
 
 def _names(service: Service) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ from holdfast.targets.local.reasons import failure, of_os_error
 NICE = 15
 _NAMES = "PORT|HOLDFAST_(?:SERVICE|RELEASE|VERSION|REPLICA)"
 _TOLD = re.compile(rf"\$(?:({_NAMES})\b|\{{({_NAMES})\}})")
+LISTENING = {"LISTEN_FDS": "1", "HOLDFAST_LISTEN_FD": "3"}
 _PORTS = range(20_000, 32_000)  # below the range the kernel takes for outgoing connections
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME")
 
@@ -176,14 +177,19 @@ def launch(bundle: Bundle, berth: Berth, marks: Mapping[str, str]) -> Process:
         env = {**environment(bundle, berth, cwd), **marks}
         argv = [told(word, env) for word in argv]
         argv[0] = program(argv[0], start, run.env.get("PATH")) or argv[0]
-        with _listening(run, berth) as inherited:
+        with listening(run, berth) as inherited:
             process = Process.start(_prepared(argv, env, run, berth, inherited))
     except OSError as error:
         raise CannotLaunch(of_os_error(error, argv[0])) from error
+    settle(process, run)
+    return process
+
+
+def settle(process: Process, run: Run) -> None:
+    """Its limits, and its modesty until it is ready."""
     limit(process.pid, run.limits)
     if run.nice_until_ready and may_renice():
         renice(process.pid, NICE)
-    return process
 
 
 def _prepared(
@@ -195,12 +201,11 @@ def _prepared(
         return Launch(argv, env, cwd, berth.log, (), cpus)
     shim = str(Path(__file__).with_name("inherit.py"))
     argv = [sys.executable, "-I", "-S", shim, str(inherited), *argv]
-    env = {**env, "LISTEN_FDS": "1", "HOLDFAST_LISTEN_FD": "3"}
-    return Launch(argv, env, cwd, berth.log, (inherited,), cpus)
+    return Launch(argv, {**env, **LISTENING}, cwd, berth.log, (inherited,), cpus)
 
 
 @contextlib.contextmanager
-def _listening(run: Run, berth: Berth) -> Iterator[int | None]:
+def listening(run: Run, berth: Berth) -> Iterator[int | None]:
     """A listening socket for the child; ours is closed, so that its death closes the port."""
     if run.listen == "port":
         yield None

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+_TOLD_WITHIN_S = 0.5  # a busy fork server needs a moment to tell how its child ended
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -48,13 +49,18 @@ class Launch:
 
 
 class Process:
-    """``ended`` resolves with the exit code: negative is a signal, None is not known."""
+    """``ended`` resolves with the exit code: negative is a signal, None is not known.
 
-    def __init__(self, identity: Identity, pidfd: int) -> None:
+    ``told`` brings the exit code of a process whose parent is somebody else.
+    """
+
+    def __init__(
+        self, identity: Identity, pidfd: int, told: asyncio.Future[int | None] | None = None
+    ) -> None:
         self.identity = identity
         self.pid = identity.pid
         self.ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        self._pidfd = pidfd
+        self._pidfd, self._told = pidfd, told
         asyncio.get_running_loop().add_reader(pidfd, self._on_end)
 
     @classmethod
@@ -112,6 +118,12 @@ class Process:
         self.send(signal.SIGKILL)
         code = _reap(self._pidfd)
         self.let_go()
+        if self._told is None:
+            return self._finish(code)
+        self._told.add_done_callback(lambda told: self._finish(told.result()))
+        asyncio.get_running_loop().call_later(_TOLD_WITHIN_S, self._finish, None)
+
+    def _finish(self, code: int | None) -> None:
         if not self.ended.done():
             self.ended.set_result(code)
 

@@ -21,6 +21,7 @@ from holdfast.targets.local import launch, logs, probe, reasons, records, strays
 from holdfast.targets.local import process as process_module
 from holdfast.targets.local.admission import admit
 from holdfast.targets.local.envoy_config import file_name
+from holdfast.targets.local.forking import WarmStarts
 from holdfast.targets.local.kept import Kept
 from holdfast.targets.local.launch import Berth, CannotLaunch, Ports
 from holdfast.targets.local.process import Process
@@ -53,6 +54,7 @@ class Surroundings:
     active: Callable[[int], Awaitable[int]]  # requests or connections in flight
     turnstile: asyncio.Semaphore  # how many may be started at one moment
     changed: Callable[[], None]  # a look would show something new
+    warm: WarmStarts | None  # None: every start is cold
 
 
 class Replica:
@@ -71,7 +73,7 @@ class Replica:
         self._instance: Instance | None = None
         self._served = False  # the last life became ready
         self._over_memory = False
-        self._kernel_kills = 0
+        self._kernel_kills = self._log_from = 0
         self._retired = asyncio.Event()
         release = around.bundle.release.id
         self._record = record_path(around.root, release, index)
@@ -149,23 +151,38 @@ class Replica:
         return await self._bury(process, _now() - began)
 
     async def _launch_in_turn(self) -> Process:
-        """Starting programs takes the processors from those that serve: a few at a time."""
-        await self._around.turnstile.acquire()
-        asyncio.get_running_loop().call_later(_TURN_S, self._around.turnstile.release)
-        return self._launch()
+        """Starting programs takes the processors from those that serve: a few at a time.
 
-    def _launch(self) -> Process:
+        Forking one that is already imported does not, so it waits for nobody.
+        """
         around = self._around
         self.state, self._over_memory = State.STARTING, False
+        if around.warm is not None:
+            berth = self._berth()
+            warm = await around.warm.launch(berth, self._marks())
+            if warm is not None:
+                return self._noted(warm)
+        await around.turnstile.acquire()
+        asyncio.get_running_loop().call_later(_TURN_S, around.turnstile.release)
+        berth = self._berth()
+        return self._noted(launch.launch(around.bundle, berth, self._marks()))
+
+    def _marks(self) -> dict[str, str]:
+        return {strays.MARK: strays.mark(self._record, self.port)}
+
+    def _berth(self) -> Berth:
+        around = self._around
         self._kernel_kills = process_module.killed_for_memory()
+        self._log_from = logs.size(self.log)
         self.port = around.ports.take(avoid=around.bundle.service.traffic.port)
         start = self._start_directory()
-        berth = Berth(self.name, self.index, self.port, self.log, around.base, start)
-        log_from = logs.size(self.log)
-        marks = {strays.MARK: strays.mark(self._record, self.port)}
-        process = launch.launch(around.bundle, berth, marks)
+        return Berth(self.name, self.index, self.port, self.log, around.base, start)
+
+    def _noted(self, process: Process) -> Process:
+        """Where a successor finds it."""
+        release = self._around.bundle.release.id
         self._instance = Instance(
-            process.identity, around.bundle.release.id, self.name, self.index, self.port, log_from
+            process.identity, release, self.name, self.index, self.port, self._log_from
         )
         try:
             records.save(self._record, self._instance)

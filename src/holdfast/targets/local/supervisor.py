@@ -18,11 +18,12 @@ from holdfast.targets.local import envoy_config, logs, records, strays
 from holdfast.targets.local.envoy import Envoy, files_of_kind, files_of_release
 from holdfast.targets.local.envoy_config import Config, Endpoint, file_name
 from holdfast.targets.local.envoy_stats import Host
+from holdfast.targets.local.forking import WarmStarts
 from holdfast.targets.local.launch import Ports, shared_ports
 from holdfast.targets.local.process import Process
 from holdfast.targets.local.reasons import failure, of_os_error
 from holdfast.targets.local.records import Instance
-from holdfast.targets.local.replica import Replica, State, Surroundings, record_path
+from holdfast.targets.local.replica import Replica, State, Surroundings, log_path, record_path
 
 _log = logging.getLogger(__name__)
 _ROTATE_EVERY_S = 1.0
@@ -53,6 +54,13 @@ class Fleet:
         self._gone_restarts = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._envoy = envoy
+        self._writing = asyncio.Lock()
+        self._next_write: asyncio.Task[None] | None = None
+        run, beside = bundle.service.run, record_path(root, self.release, 0)
+        # Longer than any mark of an instance: each fork writes its own over it.
+        mark = {strays.MARK: strays.mark(beside.with_name("fork-server.json"), os.getpid())}
+        log = log_path(root, self.release, "fork-server")
+        self.warm = WarmStarts(bundle, mark, log) if run.start == "warm" else None
         self._around = Surroundings(
             bundle,
             root,
@@ -63,6 +71,7 @@ class Fleet:
             self._active,
             doors.turnstile,
             doors.changed,
+            self.warm,
         )
 
     @property
@@ -114,8 +123,28 @@ class Fleet:
         ]
 
     async def publish(self) -> None:
-        """Returns when Envoy took the endpoints as they are now; waits for Envoy if it is away."""
+        """Returns when Envoy took the endpoints as they are now; waits for Envoy if it is away.
+
+        Callers of the same moment share one write.
+        """
+        if self._next_write is None:
+            self._next_write = asyncio.create_task(self._write())
+            self._tasks.add(self._next_write)
+            self._next_write.add_done_callback(self._written)
+        await asyncio.shield(self._next_write)
+
+    def _written(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # said to the callers; none may be left to hear it
+
+    async def _write(self) -> None:
         await self.opened.wait()
+        async with self._writing:
+            self._next_write = None  # who comes now has news that this write may miss
+            await self._write_endpoints()
+
+    async def _write_endpoints(self) -> None:
         if self.denied is not None:
             raise self.denied
         while True:
@@ -169,6 +198,8 @@ class Fleet:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self.warm is not None:
+            await self.warm.close()
 
 
 def victims(staying: list[Replica], count: int) -> list[Replica]:
@@ -249,6 +280,7 @@ class Supervisor:
             await asyncio.sleep(0.02)
             await fleet.empty.wait()
         del self.fleets[fleet.release]
+        await fleet.detach()
         self._envoy.forget(fleet_file.path)
         # Once begun it is finished: whoever lets go now leaves nothing of it behind.
         going = asyncio.create_task(self._tidy_up(fleet.release, Path(fleet_file.path)))
