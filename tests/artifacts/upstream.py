@@ -21,6 +21,12 @@ def _schemas() -> schema.Schemas | None:
     return schema.Schemas(directory.index, directory.read) if directory.exists() else None
 
 
+def files() -> SchemaDirectory:
+    """The files of the schemas; skips the test where they are missing."""
+    schemas()
+    return SchemaDirectory(SHARED)
+
+
 def schemas() -> schema.Schemas:
     """The schemas; skips the test where they are missing."""
     found = _schemas()

@@ -17,6 +17,8 @@ RELEASE_LABEL = "holdfast.dev/release"
 REGION_LABEL = "holdfast.dev/region"
 #: Label and taint of nodes that are kept for one service; the value is ``pool()``.
 POOL_LABEL = "holdfast.dev/pool"
+#: Where queries are asked: the Service that the Prometheus operator makes for its instances.
+PROMETHEUS = "http://prometheus-operated.monitoring.svc:9090"
 _LANGUAGES = {
     "python": "python", "uvicorn": "python", "gunicorn": "python", "granian": "python",
     "node": "node", "npm": "node", "cargo": "rust", "go": "go",

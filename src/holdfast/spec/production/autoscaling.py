@@ -26,6 +26,9 @@ class Autoscaling(Section):
     max: Count | None = Field(default=None, ge=1, le=10_000, description="empty: 3 x replicas")
     cpu: Percent = Field(default=65, description="of the requested cores, over all replicas")
     metrics: tuple[ScaleMetric, ...] = Field(default=(), description="further things to follow")
+    by: Literal["keda", "adapter"] = Field(
+        default="keda", description="who asks the queries: KEDA, or prometheus-adapter"
+    )
     down_after: Duration = Field(
         default=300.0, description="shrink only by what was too much for this long"
     )

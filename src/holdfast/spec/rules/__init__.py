@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.spec.model import Service
-from holdfast.spec.rules import observability, rollout, run, traffic
+from holdfast.spec.rules import kubernetes, observability, rollout, run, traffic
 from holdfast.spec.rules.finding import Finding, Path
 
 __all__ = ["Finding", "Path", "check"]
@@ -17,3 +17,4 @@ def check(service: Service) -> Iterator[Finding]:
     yield from traffic.check(service)
     yield from rollout.check(service)
     yield from observability.check(service)
+    yield from kubernetes.check(service)
