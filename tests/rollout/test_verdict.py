@@ -322,6 +322,16 @@ def test_an_outage_is_still_shared_after_a_step_a_pause_or_a_new_conductor():
     assert judge(calm, POLICY).mark is not Mark.COMMON_CAUSE
 
 
+def test_an_outage_of_both_arms_during_the_warm_up_is_not_blamed_once_it_is_over():
+    policy = replace(POLICY, warm_up_s=5.0)
+    during = after(*[look((100, 40), (1900, 760))] * 20, policy=policy)
+    assert judge(during, policy).mark is Mark.COMMON_CAUSE
+    over = after(*[look((100, 0), (1900, 1))] * 20, policy=policy, tally=during)
+    assert judge(over, policy).mark is Mark.PASS
+    ruin = after(*[look((100, 100), (1900, 760))] * 4, policy=policy)
+    assert judge(ruin, policy, repair=True).mark is Mark.FAIL
+
+
 def test_after_an_outage_the_window_is_fresh_and_the_release_can_still_pass():
     during = after(*[look((100, 0), (1900, 1))] * 3, *[look((100, 35), (1900, 700))] * 20)
     looks, tally = 0, during

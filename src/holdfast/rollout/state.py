@@ -78,6 +78,7 @@ class RolloutState:
     paused_s: float = 0.0  # total, excluded from deadlines
     paused_by: str = ""
     source_down_at: float | None = None
+    blind_at: float | None = None  # since when nothing can be judged: silence or a common cause
     revert: RevertOrdered | None = None
     ending: Ending | None = None
     ended_at: float | None = None
@@ -299,7 +300,20 @@ def _measured(run: RolloutState, event: Measured) -> RolloutState:
         down_at = None
     elif down_at is None:
         down_at = event.at
-    return replace(run, tally=tally, source_down_at=down_at)
+    return _blinded(replace(run, tally=tally, source_down_at=down_at), event)
+
+
+def _blinded(run: RolloutState, event: Measured) -> RolloutState:
+    """Time in which nothing could be judged is no time on the step: neither soaked nor spent."""
+    blind = run.tally.frozen or event.sample.source is not Source.OK
+    since = run.blind_at
+    if blind:
+        return run if since is not None else replace(run, blind_at=event.at)
+    if since is None or run.reached_at is None:
+        return replace(run, blind_at=None)
+    end = event.at if run.paused_at is None else min(event.at, run.paused_at)
+    lost = max(0.0, end - max(since, run.reached_at))
+    return replace(run, blind_at=None, reached_at=run.reached_at + lost)
 
 
 def _resumed(run: RolloutState, event: Resumed) -> RolloutState:
@@ -319,6 +333,7 @@ def _resumed(run: RolloutState, event: Resumed) -> RolloutState:
         step_at=moved(run.step_at),
         progress_at=moved(run.progress_at),
         reached_at=None if run.reached_at is None else moved(run.reached_at),
+        blind_at=None if run.blind_at is None else event.at,
         tally=restart(run.tally),
     )
 

@@ -73,6 +73,7 @@ class Trial:
     whole: Arms = NONE  # the same, common cause included: what repair mode is judged by
     open: Arms = NONE  # the bin that still lacks a request on one arm
     cold: Arms = NONE  # counts of the warm-up
+    cold_shared: Arms = NONE  # of the warm-up, common cause: counts in repair mode alone
     compared: Process = field(default_factory=Process)
     alone: Process = field(default_factory=Process)
 
@@ -117,7 +118,7 @@ def absorb(
     trials = tally.trials or (Trial(),) * len(policy.metrics)
     if tally.frozen and not frozen:
         trials = tuple(replace(trial, window=NONE, open=NONE) for trial in trials)
-    learn = _warm_up if cold else _suspend if frozen else _learn
+    learn = (_chill if frozen else _warm_up) if cold else _suspend if frozen else _learn
     by_metric = zip(trials, policy.metrics, arms, strict=True)
     trials = tuple(t if m == NONE else learn(t, policy, name, m) for t, name, m in by_metric)
     return Tally(trials, exposed_s, recent, Source.OK, frozen, old is not None)
@@ -153,6 +154,10 @@ def _warm_up(trial: Trial, policy: JudgePolicy, metric: str, more: Arms) -> Tria
     return replace(trial, cold=trial.cold + more)
 
 
+def _chill(trial: Trial, policy: JudgePolicy, metric: str, more: Arms) -> Trial:
+    return replace(trial, cold_shared=trial.cold_shared + more)
+
+
 def _suspend(trial: Trial, policy: JudgePolicy, metric: str, more: Arms) -> Trial:
     return replace(trial, open=NONE, whole=trial.whole + more)
 
@@ -175,6 +180,7 @@ def _learn(trial: Trial, policy: JudgePolicy, metric: str, more: Arms) -> Trial:
         whole=trial.whole + more,
         open=bin_,
         cold=trial.cold,
+        cold_shared=trial.cold_shared,
         compared=compared,
         alone=lone,
     )
@@ -262,7 +268,8 @@ def _evidence(metric: str, trial: Trial, e_value: float, bound: float) -> Eviden
 def _against(trial: Trial, policy: JudgePolicy, metric: str, absolute: bool, repair: bool) -> float:
     """E against the release: the weighted mean of the views that apply."""
     compared, lone, warm_up = SHARES
-    cold = _cold(trial.cold, policy) if metric == "errors" else 1.0
+    seen = trial.cold + trial.cold_shared if repair else trial.cold
+    cold = _cold(seen, policy) if metric == "errors" else 1.0
     if not absolute:
         values = compared * trial.compared.value + lone * trial.alone.value
         return values + warm_up * cold
