@@ -16,6 +16,7 @@ from unittest.mock import patch
 from holdfast.conductor import conduct
 from holdfast.rollout import converge, engine, state
 from holdfast.rollout.model import Mark, StepEntered, Verdict
+from holdfast.rollout.verdict import judge
 from holdfast.targets.simulated import fleet, world
 
 
@@ -171,6 +172,16 @@ def _flip_back(_original):
     return lambda service, run, home, acked: 0
 
 
+def _gone_is_sick(_original):
+    """An old fleet that a rolling update has replaced is taken for one that died."""
+
+    def verdict(run, seen):
+        old = run.plan.old
+        return judge(run.tally, run.plan.judge, repair=old is None or not seen.fleet(old.id).ready)
+
+    return verdict
+
+
 MUTANTS = (
     Mutant("no-refuge", "traffic stays where the plan wants it", converge, "_refuge", _no_refuge),
     Mutant(
@@ -194,6 +205,14 @@ MUTANTS = (
         engine,
         "_overdue",
         lambda o: lambda *a: None,
+        first=150,
+    ),
+    Mutant(
+        "gone-is-sick",
+        "in the last batch a healthy release is judged alone",
+        engine,
+        "_verdict",
+        _gone_is_sick,
         first=150,
     ),
     Mutant("no-way-out", "reverting never gives up", engine, "_no_home", lambda o: lambda *a: None),
