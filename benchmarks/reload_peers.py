@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.drills.meters import Load, LoadPlan, MachineMeter, machine_facts
+from holdfast.drills.promises import Noise
 from holdfast.drills.record import Record, Window
 from holdfast.drills.scenes import Director, wait_until
 from holdfast.drills.stage import Stage, free_port
@@ -267,11 +268,18 @@ def compare(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
         if name == "holdfast" or "skipped" in theirs or "skipped" in ours:
             continue
         ratios[name] = {
+            "void": doubt(theirs) or doubt(ours),
             "failed": f"{theirs['failed']} against {ours['failed']}",
             "p99_reloading": ratio(theirs["p99_ms_reloading"], ours["p99_ms_reloading"]),
             "seconds_to_last_old_answer": ratio(median(theirs), median(ours)),
         }
     return ratios
+
+
+def doubt(result: dict[str, Any]) -> str | None:
+    """Why times of this run say nothing; None: they do. Lost requests are never in doubt."""
+    noise = Noise(**result["noise"])
+    return noise.generator_failed or noise.disturbed
 
 
 def median(result: dict[str, Any]) -> float | None:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from test_report import report_of
 
+from holdfast.cli.complaint import wants_json
 from holdfast.cli.drill import command
 from holdfast.drills import demo, session
 from holdfast.drills.catalog import Drill
@@ -64,3 +65,24 @@ def test_a_generator_that_fails_twice_is_a_plain_word_and_no_traceback(capsys) -
     drill = Drill("d", ("P1",), "says", play)  # type: ignore[arg-type]
     with pytest.raises(session.NoStage, match="failed twice: no request was sent"):
         session.run_drills([drill], Teller(), True, 1, "x")
+
+
+def test_a_drill_that_writes_json_to_a_file_still_speaks_to_the_person_in_words() -> None:
+    assert not wants_json(["holdfast", "drill", "--json", "findings.json"])
+    assert wants_json(["holdfast", "drill", "--json", "-"])
+    assert wants_json(["holdfast", "status", "--json"])
+    assert not wants_json(["holdfast", "drill"])
+
+
+def test_the_times_of_peers_are_void_in_a_noisy_run_and_lost_requests_never(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+    import reload_peers
+
+    def result(failed: int, **noise: float) -> dict[str, object]:
+        times = {"p99_ms_reloading": 5.0, "seconds_to_last_old_answer": [0.1]}
+        return {"failed": failed, "noise": noise, **times}
+
+    busy = result(5, foreign=0.8)
+    told = reload_peers.compare({"holdfast": result(0), "calm": result(0), "busy": busy})
+    assert told["calm"]["void"] is None
+    assert "80%" in told["busy"]["void"] and told["busy"]["failed"] == "5 against 0"

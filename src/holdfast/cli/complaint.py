@@ -67,7 +67,7 @@ def exit_with(error: BaseException, argv: Sequence[str] | None) -> int:
         return error.code if isinstance(error.code, int) else FAILED
     complaint = translate(error)
     try:
-        _print(complaint, "--json" in (sys.argv if argv is None else argv))
+        _print(complaint, wants_json(sys.argv if argv is None else argv))
     except OSError:  # standard output cannot be written: at least say it to the person
         _silence()
         _print(complaint, as_json=False)
@@ -192,6 +192,15 @@ def _write_crash(error: BaseException) -> Path:
 def _sentence(text: str) -> str:
     line = " ".join(text.split())
     return line[:1].lower() + line[1:].rstrip(".") if line[1:2].islower() else line.rstrip(".")
+
+
+def wants_json(words: Sequence[str]) -> bool:
+    """Whether the answer on standard output is JSON. ``drill --json FILE`` writes a file instead,
+    and a person reads the terminal."""
+    if "--json" not in words:
+        return False
+    after = [*words, ""][list(words).index("--json") + 1]
+    return "drill" not in words or after == "-"
 
 
 def _print(complaint: Complaint, as_json: bool) -> None:
