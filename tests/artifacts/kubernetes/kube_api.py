@@ -126,10 +126,10 @@ def running(folder: Path) -> Iterator[Server]:
     programs, store = assets(), _free_port()
     started: list[subprocess.Popen[bytes]] = []
     try:
-        started.append(_start(folder, [str(programs / "etcd"), *_etcd(folder, store)]))
+        started.append(start(folder, [str(programs / "etcd"), *_etcd(folder, store)]))
         port = _free_port()
         arguments = _arguments(folder, store, port)
-        started.append(_start(folder, [str(programs / "kube-apiserver"), *arguments]))
+        started.append(start(folder, [str(programs / "kube-apiserver"), *arguments]))
         server = Server(port, folder / "certificates" / "apiserver.crt")
         _wait(server, started, folder)
         yield server
@@ -140,7 +140,8 @@ def running(folder: Path) -> Iterator[Server]:
         shutil.rmtree(folder / "etcd", ignore_errors=True)
 
 
-def _start(folder: Path, command: list[str]) -> subprocess.Popen[bytes]:
+def start(folder: Path, command: list[str]) -> subprocess.Popen[bytes]:
+    """A program whose words go to a file named after it."""
     with (folder / f"{Path(command[0]).name}.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
 
