@@ -1,6 +1,7 @@
 """One story for each rule of the engine that no other test would have missed (found by mutants)."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from playground import HEALTHY, Stage, release, service, virtual
@@ -117,6 +118,16 @@ def test_three_deaths_of_new_instances_are_a_crash_loop_whatever_their_superviso
         look = Observation(4.0, fleets, ((V1.id, 95), (V2.id, 5)))
         found = [e.code for e in decide(state, look).events if isinstance(e, RevertOrdered)]
         assert found == codes
+
+
+@pytest.mark.parametrize(("restarts", "loop"), [(5, False), (7, False), (8, True), (3, True)])
+def test_deaths_before_the_rollout_do_not_count_unless_the_target_counts_anew(restarts, loop):
+    state = going_to_v2(WeightReached(3.0, 0))
+    plan = replace(state.rollout.plan, deaths_before=5)
+    state = replace(state, rollout=replace(state.rollout, plan=plan))
+    fleets = (FleetSeen(V1.id, ready=4), FleetSeen(V2.id, ready=1, restarts=restarts))
+    events = decide(state, Observation(4.0, fleets, ((V1.id, 95), (V2.id, 5)))).events
+    assert any(isinstance(event, RevertOrdered) for event in events) is loop
 
 
 @virtual

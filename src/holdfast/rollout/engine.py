@@ -175,7 +175,8 @@ def _hard_gate(run: RolloutState, seen: Observation) -> RevertOrdered | None:
         tail = f"; last log line: {failure.log_tail[-1]}" if failure.log_tail else ""
         text = f"{new.version} {failure.code}: {failure.detail}{tail}"
         return RevertOrdered(seen.now, failure.code, text, "engine")
-    deaths = fleet.restarts - run.plan.deaths_before
+    before = run.plan.deaths_before
+    deaths = fleet.restarts - (before if fleet.restarts >= before else 0)  # it may count anew
     if deaths >= run.plan.limits.crash_loop and not run.plan.rollback:
         text = f"instances of {new.version} died {deaths} times"
         return RevertOrdered(seen.now, "crash-loop", text, "engine")
