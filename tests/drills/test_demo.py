@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from test_report import report_of
+from test_report import PROMISES, report_of
 
 from holdfast.cli.complaint import wants_json
 from holdfast.cli.drill import command
-from holdfast.drills import demo, session
+from holdfast.drills import catalog, demo, session
 from holdfast.drills.catalog import Drill
 from holdfast.drills.meters import GeneratorFailed
 from holdfast.drills.promises import Noise
@@ -19,7 +20,16 @@ from holdfast.drills.telling import Teller
 BUSY = Noise(foreign=0.7, held_rate=0.5)
 
 
-KEPT, VOID, LOST = (0, Noise(), 0, "The proof"), (0, BUSY, 0, "is void"), (3, Noise(), 1, "broken")
+KEPT, VOID, LOST = (0, Noise(), 0, "The proof"), (0, BUSY, 0, "Void, "), (3, Noise(), 1, "broken")
+
+
+def test_a_demo_that_lost_requests_never_ends_0_however_busy_the_machine_was() -> None:
+    report = report_of(lost=3, noise=BUSY)
+    late = replace(report.acts[0].record, kinds=("ok", "timeout"))
+    found = catalog.lost_requests(PROMISES["P3"], "d", late, [], BUSY)
+    act = replace(report.acts[0], record=late, findings=(found,))
+    assert found.mark == "void"
+    assert demo.code_of(replace(report, acts=(act,))) == 5
 
 
 @pytest.mark.parametrize("case", [KEPT, VOID, LOST], ids=["kept", "busy machine", "lost requests"])
