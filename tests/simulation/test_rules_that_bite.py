@@ -18,6 +18,7 @@ from holdfast.rollout.model import (
     Mark,
     Measured,
     Observation,
+    Queued,
     RevertOrdered,
     Started,
     WeightReached,
@@ -145,7 +146,8 @@ async def test_a_promote_never_skips_a_hard_gate():
 @pytest.mark.parametrize("policy", ["promote", "rollback"])
 @virtual
 async def test_a_silent_metric_store_has_its_whole_budget_before_the_policy_decides(policy):
-    spec = service(steps=SLOW, source_down=20.0, on_source_down=policy)
+    steps = [{"weight": 10, "max": 120.0}, {"weight": 100}]
+    spec = service(steps=steps, source_down=20.0, on_source_down=policy)
     stage = await Stage(spec).with_v1()
     async with stage.suffer("metrics-down"):
         await stage.deploy("v2")
@@ -223,26 +225,25 @@ async def test_time_without_a_metric_store_is_not_time_on_the_step():
 
 
 @virtual
-async def test_a_queued_release_that_serves_by_then_is_let_go_and_a_window_keeps_it_waiting():
+async def test_a_queued_release_that_serves_by_then_is_let_go():
     stage = await Stage(service(steps=SLOW)).with_v1()
     await stage.deploy("v2")
     await stage.deploy("v3", policy="queue")
     await stage.deploy("v3", policy="queue")
-    await stage.until(lambda: stage.run is not None and stage.run.step == 1)
-    stage.gate_text = "frozen"
-    await stage.until(lambda: stage.run is not None and "window-closed" in stage.holds, 60.0)
-    await stage.post.command(Promote("ann"))
-    stage.gate_text = None
-    await stage.until(lambda: stage.post.state.stable.version == "v2")
-    stage.gate_text = "frozen"
-    if stage.run is None:
-        await stage.settle(60.0)
-        assert stage.run is None and "window-closed" in stage.holds
-    stage.gate_text = None
     await stage.until(lambda: stage.post.state.stable.version == "v3")
     await stage.settle(5.0)
     assert len(stage.facts(Dequeued)) == 1
     assert stage.run is None and stage.post.state.queue == ()
+
+
+def test_a_closed_window_keeps_a_queued_release_waiting_and_says_so():
+    queued = Queued(3.0, plan_rollout(service(), V1, release("v3"), "r3"), "ann")
+    state = going_to_v2(queued, Finished(5.0, Ending.PROMOTED, "done"))
+    look = seen(6.0, {V1.id: 4, V2.id: 4}, {V2.id: 100})
+    (started,) = decide(state, look).events
+    assert isinstance(started, Started) and started.plan.old == V2
+    closed = decide(state, replace(look, gate="frozen"))
+    assert closed.events == () and [hold.code.value for hold in closed.holds] == ["window-closed"]
 
 
 @virtual
