@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from holdfast.artifacts.artifact import Renderer
 from holdfast.artifacts.observability import (
+    elastic,
+    exporters,
+    fluentbit,
+    jaeger,
+    kustomize,
+    monitors,
     openslo,
+    operator,
     plain_alertmanager,
     plain_prometheus,
     rule_tests,
     rules,
+    tracing,
 )
 
 RENDERERS: tuple[Renderer, ...] = (
@@ -17,4 +25,12 @@ RENDERERS: tuple[Renderer, ...] = (
     openslo.render,
     plain_prometheus.render,
     plain_alertmanager.render,
+    operator.render,
+    monitors.render,
+    exporters.render,
+    elastic.render,
+    fluentbit.render,
+    tracing.render,
+    jaeger.render,
+    kustomize.render,
 )

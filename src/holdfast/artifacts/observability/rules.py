@@ -15,11 +15,11 @@ from holdfast.artifacts.observability import (
     signal_rules,
     slo_rules,
 )
+from holdfast.artifacts.observability.objects import MONITORING
 from holdfast.artifacts.observability.rule import RULES, Condition, alert, group
 from holdfast.artifacts.signals import Place
 from holdfast.spec.model import Service
 
-MONITORING = "monitoring"
 _KEYS = (
     "service", "traffic.protocol", "promises", "kubernetes", "resilience", "rollout", "delivery",
     "probes.start_within", "observability.metrics", "observability.scrape",

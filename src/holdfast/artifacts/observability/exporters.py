@@ -1,0 +1,195 @@
+"""Programs that export what others do not say of themselves: nodes, objects, outside, the cache."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from holdfast.artifacts.artifact import Artifact, Object
+from holdfast.artifacts.names import beside, labels, namespace
+from holdfast.artifacts.observability import objects, thirdparty
+from holdfast.artifacts.observability.objects import MONITORING, NODES
+from holdfast.spec.model import Service
+
+_PATH = "observability/prometheus/operator"
+_PRIVILEGED = "pod-security.kubernetes.io/enforce"
+
+
+def render(service: Service) -> Iterator[Artifact]:
+    yield Artifact(
+        f"{_PATH}/node-exporter.yaml", list(_node_exporter()),
+        "Processor, memory, disks and network of every node.", (), ("T88",),
+    )  # fmt: skip
+    yield Artifact(
+        f"{_PATH}/kube-state-metrics.yaml", list(_kube_state_metrics()),
+        "What the cluster's objects want and have, as metrics.", (), ("T87",),
+    )  # fmt: skip
+    yield Artifact(
+        f"{_PATH}/blackbox-exporter.yaml", list(_blackbox()),
+        "Asks from outside, as users do.", (), ("T87",),
+    )  # fmt: skip
+    if service.resilience.cache == "redis":
+        yield Artifact(
+            f"{_PATH}/cache-exporter.yaml", list(_cache(service)),
+            "What the cache does.", ("service", "kubernetes.namespace", "resilience.cache"),
+            ("T87",),
+        )  # fmt: skip
+
+
+# ---- nodes ---------------------------------------------------------------------------------------
+
+
+def _node_exporter() -> Iterator[Object]:
+    """In a namespace of its own: it must see the node, which nothing else here may."""
+    name = "node-exporter"
+    space = objects.thing("v1", "Namespace", NODES, "")
+    space["metadata"]["labels"][_PRIVILEGED] = "privileged"
+    yield space
+    yield objects.account(name, NODES)
+    yield objects.thing("apps/v1", "DaemonSet", name, NODES, spec=_on_every_node(name))
+    yield objects.service(name, NODES, 9100)
+    yield objects.ingress_only(name, NODES, 9100, objects.of_namespace(MONITORING))
+
+
+def _on_every_node(name: str) -> Object:
+    mount = {"name": "root", "mountPath": "/host/root", "readOnly": True,
+             "mountPropagation": "HostToContainer"}  # fmt: skip
+    container: Object = {
+        "name": name,
+        "image": thirdparty.NODE_EXPORTER.reference,
+        "args": [
+            "--path.rootfs=/host/root", "--path.procfs=/host/root/proc",
+            "--path.sysfs=/host/root/sys", "--no-collector.wifi",
+            "--collector.filesystem.mount-points-exclude=^/(dev|proc|sys|run|var/lib/kubelet/.+)($|/)",
+        ],
+        "ports": [{"name": "metrics", "containerPort": 9100}],
+        "resources": objects.resources("50m", "64Mi"),
+        "securityContext": objects.container_security(),
+        "volumeMounts": [mount],
+    }  # fmt: skip
+    pod = {
+        "serviceAccountName": name,
+        "automountServiceAccountToken": False,
+        "priorityClassName": "system-node-critical",
+        "securityContext": objects.pod_security(),
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"operator": "Exists"}],
+        "containers": [container],
+        "volumes": [{"name": "root", "hostPath": {"path": "/", "type": "Directory"}}],
+    }
+    return {
+        "selector": {"matchLabels": objects.selector(name)},
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},
+        "template": {"metadata": {"labels": objects.labels(name)}, "spec": pod},
+    }
+
+
+# ---- objects of the cluster ----------------------------------------------------------------------
+
+
+def _kube_state_metrics() -> Iterator[Object]:
+    name = "kube-state-metrics"
+    yield objects.account(name, MONITORING)
+    yield from objects.cluster_role(name, MONITORING, _watched())
+    kinds = "daemonsets deployments horizontalpodautoscalers jobs cronjobs nodes"
+    more = "persistentvolumeclaims pods poddisruptionbudgets statefulsets"
+    container: Object = {
+        "name": name,
+        "image": thirdparty.KUBE_STATE_METRICS.reference,
+        "args": [
+            "--port=8080",
+            "--telemetry-port=8081",
+            f"--resources={','.join(sorted(f'{kinds} {more}'.split()))}",
+        ],
+        "ports": [{"name": "metrics", "containerPort": 8080}],
+        "readinessProbe": objects.http_probe("/readyz", "metrics"),
+        "livenessProbe": objects.http_probe("/livez", "metrics"),
+        "resources": objects.resources("50m", "128Mi", "512Mi"),
+        "securityContext": objects.container_security(),
+    }
+    yield objects.deployment(name, MONITORING, container, token=True)
+    yield objects.service(name, MONITORING, 8080)
+
+
+def _watched() -> list[Object]:
+    """No secrets, no config maps: only what an alert or a dashboard looks at."""
+    seen = ("list", "watch")
+    return [
+        objects.reads("", "nodes", "persistentvolumeclaims", "pods", verbs=seen),
+        objects.reads("apps", "daemonsets", "deployments", "statefulsets", verbs=seen),
+        objects.reads("autoscaling", "horizontalpodautoscalers", verbs=seen),
+        objects.reads("batch", "cronjobs", "jobs", verbs=seen),
+        objects.reads("policy", "poddisruptionbudgets", verbs=seen),
+    ]
+
+
+# ---- from outside --------------------------------------------------------------------------------
+
+
+def _blackbox() -> Iterator[Object]:
+    name = "blackbox-exporter"
+    yield objects.account(name, MONITORING)
+    modules = {"modules": {"http_2xx": _http(), "tcp_tls": _tls()}}
+    text = json.dumps(modules, indent=2) + "\n"  # JSON is YAML
+    yield objects.thing("v1", "ConfigMap", name, MONITORING, data={"config.yml": text})
+    container: Object = {
+        "name": name,
+        "image": thirdparty.BLACKBOX.reference,
+        "args": ["--config.file=/etc/blackbox/config.yml"],
+        "ports": [{"name": "metrics", "containerPort": 9115}],
+        "readinessProbe": objects.http_probe("/-/healthy", "metrics"),
+        "livenessProbe": objects.http_probe("/-/healthy", "metrics"),
+        "resources": objects.resources("20m", "64Mi"),
+        "securityContext": objects.container_security(),
+        "volumeMounts": [{"name": "config", "mountPath": "/etc/blackbox", "readOnly": True}],
+    }
+    volume = {"name": "config", "configMap": {"name": name}}
+    yield objects.deployment(name, MONITORING, container, volumes=[volume])
+    yield objects.service(name, MONITORING, 9115)
+
+
+def _http() -> Object:
+    return {
+        "prober": "http",
+        "timeout": "5s",
+        "http": {"method": "GET", "fail_if_not_ssl": True, "preferred_ip_protocol": "ip4"},
+    }
+
+
+def _tls() -> Object:
+    return {"prober": "tcp", "timeout": "5s", "tcp": {"tls": True, "preferred_ip_protocol": "ip4"}}
+
+
+# ---- the cache -----------------------------------------------------------------------------------
+
+
+def _cache(service: Service) -> Iterator[Object]:
+    """Beside the cache, in the service's namespace; its password is the cache's own."""
+    name = f"{service.service}-cache-exporter"
+    own = {**labels(service, "cache-exporter"), **beside(service, "cache-exporter")}
+    found = [
+        objects.account(name, namespace(service)),
+        objects.deployment(name, namespace(service), _cache_container(service, name)),
+        objects.service(name, namespace(service), 9121),
+    ]
+    for each in found:
+        each["metadata"]["labels"] = own
+        yield each
+
+
+def _cache_container(service: Service, name: str) -> Object:
+    cache = f"{service.service}-cache"
+    secret = {"secretKeyRef": {"name": cache, "key": "password", "optional": True}}
+    return {
+        "name": "exporter",
+        "image": thirdparty.REDIS_EXPORTER.reference,
+        "env": [
+            {"name": "REDIS_ADDR", "value": f"redis://{cache}:6379"},
+            {"name": "REDIS_PASSWORD", "valueFrom": secret},
+        ],
+        "ports": [{"name": "metrics", "containerPort": 9121}],
+        "readinessProbe": objects.http_probe("/health", "metrics"),
+        "livenessProbe": objects.http_probe("/health", "metrics"),
+        "resources": objects.resources("20m", "64Mi"),
+        "securityContext": objects.container_security(),
+    }
