@@ -56,6 +56,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Render": {
         "render": "Write every production file that the spec describes",
+        "check": "Hold the production files against their upstreams' checkers",
     },
     "Access": {
         "token": "Create, list and revoke tokens of the HTTP API",

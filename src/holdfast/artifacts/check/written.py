@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -29,17 +30,22 @@ class Written:
 
     def line(self, document: int, pointer: Pointer) -> int:
         """The line of a value, or of the nearest thing around it that is written; from 1."""
-        try:
-            nodes = list(yaml.compose_all(self.text, Loader=_LOADER))
-        except yaml.YAMLError:
-            return 0
-        filled = [node for node in nodes if node is not None]
-        return _line(filled[document], pointer) if document < len(filled) else 0
+        nodes = _nodes(self.text)
+        return _line(nodes[document], pointer) if document < len(nodes) else 0
 
     @property
     def key(self) -> str:
         """The spec key that most likely repairs it: the first that shapes it."""
         return self.keys[0] if self.keys else ""
+
+
+@lru_cache(maxsize=16)
+def _nodes(text: str) -> tuple[Any, ...]:
+    """The documents of a text with their places; none where it cannot be read."""
+    try:
+        return tuple(node for node in yaml.compose_all(text, Loader=_LOADER) if node is not None)
+    except yaml.YAMLError:
+        return ()
 
 
 class _Reader(_LOADER):  # type: ignore[misc]  # the C loader has no types

