@@ -53,11 +53,16 @@ def version(service: Service) -> str:
     return service.version or "0.0.0"
 
 
+def tag(service: Service) -> str:
+    """The version as a tag: a plus, which no tag can hold, becomes an underscore."""
+    return version(service).replace("+", "_")
+
+
 def image(service: Service) -> str:
     """The image by digest where it is known, else by the version that the pipeline pins."""
     if service.image.digest:
         return f"{repository(service)}@{service.image.digest}"
-    return f"{repository(service)}:{version(service)}"
+    return f"{repository(service)}:{tag(service)}"
 
 
 def selector(service: Service) -> dict[str, str]:

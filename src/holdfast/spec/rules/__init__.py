@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.spec.model import Service
-from holdfast.spec.rules import kubernetes, observability, rollout, run, traffic
+from holdfast.spec.rules import (
+    image,
+    kubernetes,
+    observability,
+    regions,
+    rollout,
+    run,
+    traffic,
+)
 from holdfast.spec.rules.finding import Finding, Path
 
 __all__ = ["Finding", "Path", "check"]
@@ -17,4 +25,6 @@ def check(service: Service) -> Iterator[Finding]:
     yield from traffic.check(service)
     yield from rollout.check(service)
     yield from observability.check(service)
+    yield from image.check(service)
+    yield from regions.check(service)
     yield from kubernetes.check(service)

@@ -1,4 +1,4 @@
-"""Rules about the cluster: one spec that Kubernetes would refuse, and the neighbour it takes."""
+"""Rules about image, regions and cluster: a spec that could not be rendered, and its neighbour."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import pytest
 from holdfast.spec.load import Invalid, load_text, read_text
 
 BASE = "service: shop\nrun: python shop.py\n"
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+EAST = "{name: us-east, primary: true, cidr: 10.1.0.0/16}"
+WEST = "{{name: {name}, cidr: {cidr}, cloud: {cloud}, primary: {primary}}}"
 ASKS = "query: b, target: 1"
 JOB = "kubernetes: {{jobs: [{{name: {name}, command: {command}, schedule: {schedule}}}]}}"
 
@@ -21,6 +24,35 @@ def broken(text: str) -> list[str]:
 
 def job(name="close-day", command="[a]", schedule='"30 22 * * 1-5"'):
     return JOB.format(name=name, command=command, schedule=schedule)
+
+
+def regions(name="eu-west", cidr="10.2.0.0/16", cloud="eu-west-1", primary="false"):
+    west = WEST.format(name=name, cidr=cidr, cloud=cloud, primary=primary)
+    return f"regions: [{EAST}, {west}]"
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong", "right"),
+    [
+        ("image.repository", "image: {repository: Shop}", "image: {repository: a.example/shop}"),
+        ("image.repository", "image: {repository: r.example.com/shop:1}",
+         "image: {repository: 'localhost:5000/team/shop'}"),
+        ("image.digest", "image: {digest: latest}", f"image: {{digest: '{DIGEST}'}}"),
+        ("image.base", "image: {base: debian}", f"image: {{base: 'debian:12@{DIGEST}'}}"),
+        ("image.platforms", "image: {platforms: []}", "image: {platforms: [linux/arm64]}"),
+        ("regions", "regions: []", regions()),
+        ("regions", "regions: [{name: a}]", "regions: [{name: a, primary: true}]"),
+        ("regions[1].primary", regions(primary="true"), regions()),
+        ("regions[1].name", regions(name="us-east"), regions(name="us-west")),
+        ("regions[1].cloud", regions(cloud="'us east'"), regions(cloud="us-west-2")),
+        ("regions[1].cidr", regions(cidr="10.2.0.1/16"), regions(cidr="10.3.0.0/16")),
+        ("regions[1].cidr", regions(cidr="10.1.128.0/17"), regions(cidr="10.2.128.0/17")),
+        ("regions[1].cidr", regions(cidr="8.8.0.0/16"), regions(cidr="172.16.0.0/16")),
+    ],
+)  # fmt: skip
+def test_what_no_registry_and_no_cloud_would_take_is_refused(path, wrong, right):
+    assert broken(wrong) == [path]
+    assert broken(right) == []
 
 
 @pytest.mark.parametrize(
