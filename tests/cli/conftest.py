@@ -210,7 +210,7 @@ class Shell:
         """A process of its own: what the exit code and the streams really are."""
         done = subprocess.run(
             [sys.executable, "-m", "holdfast.cli", *words], cwd=self.directory, env=self.env(),
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=180,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, done.stderr)
 
@@ -229,7 +229,7 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(project, tmp_path / "home")
 
 
-def eventually(claim: Any, patience_s: float = 10.0) -> bool:
+def eventually(claim: Any, patience_s: float = 60.0) -> bool:
     """Poll a claim about another process."""
     end = time.monotonic() + patience_s
     while time.monotonic() < end:

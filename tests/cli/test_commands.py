@@ -100,7 +100,7 @@ def test_watching_the_status_prints_json_lines_until_ctrl_c(conductor, shell, do
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["service"] == "demo"
     process.send_signal(signal.SIGINT)
-    _out, err = process.communicate(timeout=20)
+    _out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
 
 
@@ -141,7 +141,7 @@ def test_the_reason_for_a_wait_is_told_while_it_lasts(conductor, shell, docs):
     assert process.stdout is not None
     lines = [process.stdout.readline() for _line in range(3)]
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert lines[2].endswith(
         "waiting for more requests to judge by (needs-samples): 31 of 332 seen\n"
     )
@@ -303,7 +303,7 @@ def test_followed_logs_go_on_with_new_lines_until_ctrl_c(conductor, shell, docs)
     lines = {process.stdout.readline() for _line in range(2)}
     assert lines == {"v1-aaaa/0  two\n", "v1-aaaa/1  new replica\n"}
     process.send_signal(signal.SIGINT)
-    _out, err = process.communicate(timeout=20)
+    _out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
 
 

@@ -91,4 +91,4 @@ def test_other_shells_get_a_script_too(shell, tmp_path, shell_name, sign):
     if program is not None:
         script = Path(tmp_path, "script")
         script.write_text(ran.out)
-        subprocess.run([program, "-n", str(script)], check=True, timeout=30)
+        subprocess.run([program, "-n", str(script)], check=True, timeout=90)

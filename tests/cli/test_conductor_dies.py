@@ -34,7 +34,7 @@ def test_a_watched_rollout_is_told_to_its_end_although_the_conductor_is_killed(s
     before = read_pids(home)
     assert before is not None
     os.kill(before.conductor, signal.SIGKILL)
-    out, err = process.communicate(timeout=50)
+    out, err = process.communicate(timeout=150)
     assert (process.returncode, err) == (0, ""), out
     assert out.splitlines()[-1].startswith("v2 promoted in ")
     after = read_pids(home)

@@ -103,7 +103,7 @@ def test_ctrl_c_detaches_with_130_and_says_that_the_rollout_goes_on(conductor, s
     assert process.stdout is not None
     assert "canary v1 -> v2" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
     assert "the rollout goes on" in err and "holdfast abort" in err
     assert not any(path.endswith("/abort") for _method, path, _body in conductor.asked)
@@ -126,7 +126,7 @@ def test_a_reader_who_leaves_is_no_error(conductor, shell, docs):
     assert process.stdout is not None and process.stderr is not None
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=90) == 0
     assert process.stderr.read() == ""
     process.stderr.close()
 

@@ -38,7 +38,7 @@ def on_a_terminal(shell, *words, until=None, keys=b""):
         if until and until in ESCAPES.sub("", seen.decode(errors="replace")):
             os.write(main, keys)
             until = None
-    code = process.wait(timeout=10)
+    code = process.wait(timeout=60)
     os.close(main)
     return code, seen.decode(errors="replace")
 

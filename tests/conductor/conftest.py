@@ -70,7 +70,7 @@ class Simulated:
         assert answer["outcome"] == "started", answer
         return self.ended(answer["rollout"])
 
-    def ended(self, rollout, seconds=20.0):
+    def ended(self, rollout, seconds=60.0):
         def last():
             found = self.state()["last"]
             return found if found is not None and found["rollout"] == rollout else None
@@ -93,14 +93,14 @@ class Simulated:
         return self.status()["state"]
 
     @staticmethod
-    def eventually(look, seconds=20.0):
+    def eventually(look, seconds=60.0):
         return eventually(look, seconds)
 
     def kinds(self):
         return [entry["kind"] for entry in self.client.history(self.name)]
 
 
-def eventually(look, seconds=20.0):
+def eventually(look, seconds=60.0):
     """The first true thing that ``look`` returns."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

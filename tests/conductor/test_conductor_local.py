@@ -65,7 +65,7 @@ class Shop:
 
         return self.until(look)["ending"]
 
-    def until(self, look, seconds=20.0):
+    def until(self, look, seconds=60.0):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
@@ -77,7 +77,7 @@ class Shop:
         raise AssertionError("not in time")
 
     def ask(self, port=None):
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)
         try:
             connection.request("GET", "/")
             answer = connection.getresponse()

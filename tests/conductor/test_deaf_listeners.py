@@ -72,7 +72,7 @@ def test_36_forty_listeners_that_never_read_delay_no_rollout_and_no_rollback(run
         grown = rss_kib(pid) - before
         for listener in listeners:
             listener.close()
-    assert crowded < alone + 3.0
+    assert crowded < alone + 10.0  # and not the time of a deaf listener, 15 s each
     assert grown < RSS_GROWTH_MAX_KIB
 
 
@@ -90,7 +90,7 @@ async def played(tmp_path, entries):
     return ledger, news, path, serving.make_server(app), serving.unix_socket(path)
 
 
-async def until(true, within=10.0):
+async def until(true, within=60.0):
     async with asyncio.timeout(within):
         while not true():
             await asyncio.sleep(0.02)
@@ -108,7 +108,7 @@ async def test_36_a_listener_that_does_not_read_is_cut_off_and_its_place_is_free
     await until(lambda: news.listeners == 1)
     await until(lambda: news.listeners == 0)
     heard = bytearray()
-    listener.settimeout(5.0)
+    listener.settimeout(60.0)
     while chunk := listener.recv(65536):
         heard += chunk
     assert len(heard) < 500 * 4096  # it got what the buffers held, and then the end
@@ -121,7 +121,7 @@ async def test_36_a_listener_that_does_not_read_is_cut_off_and_its_place_is_free
 
 @on_a_loop
 async def test_36_a_listener_that_reads_late_but_reads_hears_everything(tmp_path, monkeypatch):
-    monkeypatch.setattr(serving, "STUCK_S_MAX", 1.0)
+    monkeypatch.setattr(serving, "STUCK_S_MAX", 5.0)
     ledger, news, path, server, listening = await played(tmp_path, 300)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     await until(lambda: server.started)
@@ -129,7 +129,7 @@ async def test_36_a_listener_that_reads_late_but_reads_hears_everything(tmp_path
     writer.write(REQUEST)
     said = b""
     while said.count(b"event: Said") < 300:
-        said += await asyncio.wait_for(reader.read(200_000), 5.0)
+        said += await asyncio.wait_for(reader.read(200_000), 60.0)
         await asyncio.sleep(0.1)
     news.close()
     writer.close()

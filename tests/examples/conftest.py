@@ -21,7 +21,7 @@ class Running:
 
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self.process, self.port = process, port
-        self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
     def get(self, path: str) -> tuple[int, bytes]:
         status, body, _ = self.ask("GET", path)
@@ -36,7 +36,7 @@ class Running:
         return answer.status, answer.read(), answer.headers["x-version"]
 
     def raw(self, sent: bytes, until_closed: bool = True) -> bytes:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             connection.sendall(sent)
             got = b""
             while data := connection.recv(65536):
@@ -80,7 +80,7 @@ def start_engine() -> Iterator[Start]:
             each.process.stdout.close()
 
 
-def wait_until(holds: Callable[[], bool], within_s: float = 5.0) -> bool:
+def wait_until(holds: Callable[[], bool], within_s: float = 60.0) -> bool:
     deadline = time.monotonic() + within_s
     while not holds():
         if time.monotonic() > deadline:

@@ -43,7 +43,7 @@ class Project:
     def holdfast(self, *words: str, expect: int = 0) -> str:
         command = [sys.executable, "-m", "holdfast.cli", *words]
         done = subprocess.run(
-            command, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=120
+            command, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=240
         )
         said = done.stdout + done.stderr
         assert done.returncode == expect, f"holdfast {' '.join(words)}: {said}"
@@ -64,7 +64,7 @@ class Project:
             try:
                 yield result
             finally:
-                said, _ = process.communicate(timeout=30)
+                said, _ = process.communicate(timeout=90)
             result |= json.loads(said)
 
 

@@ -80,7 +80,7 @@ class Stage:
         spec = {
             "service": "svc",
             "run": f"{sys.executable} -S server.py",
-            "probes": {"ready": "/ready", "start_within": "5s"},
+            "probes": {"ready": "/ready", "start_within": "30s"},
             "rollout": {"drain": "3s"},
             **spec,
         }

@@ -16,8 +16,8 @@ from holdfast.targets.base import Refused
 
 pytestmark = pytest.mark.live
 
-READY = {"ready": "/ready", "start_within": "1.5s"}
-PATIENT = {"ready": "/ready", "start_within": "5s"}
+READY = {"ready": "/ready", "start_within": "4s"}
+PATIENT = {"ready": "/ready", "start_within": "30s"}
 PROGRAMS = {
     "exits-at-once": ('import sys; print("no configuration!"); sys.exit(3)', "no configuration!"),
     "never-listens": ('import time; print("thinking", flush=True); time.sleep(60)', "thinking"),

@@ -49,7 +49,7 @@ def spec(stage):
     return {
         "run": f"{sys.executable} g.py",
         "traffic": {"protocol": "grpc", "balance": "round-robin"},
-        "probes": {"ready": "/", "start_within": "3s"},
+        "probes": {"ready": "/", "start_within": "30s"},
     }
 
 
@@ -112,7 +112,7 @@ def test_a_replica_is_let_in_when_the_named_service_serves(stage, spec, path):
 
 @pytest.mark.parametrize("path", ["/b.B", "/no.Such"])
 def test_a_service_that_does_not_serve_is_never_ready(stage, spec, path, wait_until, fleet_in):
-    spec = {**spec, "probes": {"ready": path, "start_within": "1s"}}
+    spec = {**spec, "probes": {"ready": path, "start_within": "5s"}}
 
     async def scenario():
         async with stage.target() as target:
