@@ -86,6 +86,17 @@ def test_what_kubernetes_would_refuse_is_refused_before_anything_is_rendered(pat
     assert broken(right) == []
 
 
+@pytest.mark.req("T11")
+def test_cores_of_its_own_need_whole_cores_that_are_the_same_in_requests_and_limits():
+    def warned(cpu, most):
+        text = f"resources: {{requests: {{cpu: {cpu}, memory: 8GiB}}, limits: {{cpu: {most}}}}}"
+        run = "run: {command: python shop.py, affinity: spread}"
+        return [w.path for w in read_text(f"service: shop\n{run}\n{text}", "a").warnings]
+
+    assert warned(4, 4) == []
+    assert warned(2, 4) == warned(2.5, 2.5) == ["resources.requests"]
+
+
 def test_a_name_too_long_for_the_objects_beside_it_is_a_warning():
     long = f"service: {'a' * 47}\nrun: python shop.py\n"
     warnings = read_text(long, "holdfast.yaml").warnings

@@ -91,13 +91,18 @@ def _container(service: Service, name: str, command: tuple[str, ...]) -> Object:
     return {
         "name": name,
         "image": names.image(service),
-        "imagePullPolicy": "IfNotPresent",
+        "imagePullPolicy": pull_policy(service),
         "command": words.command(command),
         "env": environment.environment(service),
         "resources": resources(service),
         "securityContext": container_context(),
         "volumeMounts": _mounts(service),
     }
+
+
+def pull_policy(service: Service) -> str:
+    """A digest is the same image for ever; a tag is asked for again at each start."""
+    return "IfNotPresent" if service.image.digest else "Always"
 
 
 def resources(service: Service) -> Object:

@@ -19,6 +19,11 @@ from holdfast.spec.model import Service
 _HEADROOM = "headroom"
 _PULL = "prepull"
 _NOBODY = 65535  # the user of the pause image
+#: Said to checkov where it wants probes.
+_UNASKED = {
+    "checkov.io/skip1": "CKV_K8S_8=it runs nothing that could hang",
+    "checkov.io/skip2": "CKV_K8S_9=it serves nobody",
+}
 _KEYS = (*placement.KEYS, "kubernetes.namespace")
 
 
@@ -41,6 +46,7 @@ def render(service: Service) -> Iterable[Artifact]:
 
 def _headroom(service: Service) -> Object:
     found = namespaced(service, "apps/v1/Deployment", named(service, _HEADROOM), _HEADROOM)
+    found["metadata"]["annotations"] = dict(_UNASKED)
     found["spec"] = {
         "replicas": max(1, service.rollout.max_surge),
         "selector": {"matchLabels": _selector(service, _HEADROOM)},
@@ -66,8 +72,8 @@ def _held(service: Service) -> Object:
 
 def _prepull(service: Service) -> Object:
     found = namespaced(service, "apps/v1/DaemonSet", named(service, _PULL), _PULL)
-    found["metadata"]["annotations"] = {WAVE: "-2"}
-    image = {"reference": names.image(service), "pullPolicy": "IfNotPresent"}
+    found["metadata"]["annotations"] = {WAVE: "-2", **_UNASKED}
+    image = {"reference": names.image(service), "pullPolicy": pod.pull_policy(service)}
     rolling = {"maxSurge": 0, "maxUnavailable": "100%"}
     found["spec"] = {
         "selector": {"matchLabels": _selector(service, _PULL)},

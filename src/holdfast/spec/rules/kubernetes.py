@@ -22,6 +22,7 @@ _CRON_NAME_MAX = 52  # a CronJob's Jobs add eleven
 def check(service: Service) -> Iterator[Finding]:
     yield from _name(service)
     yield from _resources(service)
+    yield from _cores(service)
     yield from _scaling(service)
     yield from _entrance(service)
     yield from _directories(service)
@@ -45,6 +46,18 @@ def _resources(service: Service) -> Iterator[Finding]:
     if service.resources.hugepages % _PAGE:
         found = size(service.resources.hugepages)
         yield Finding(("resources", "hugepages"), found, "a multiple of 2MiB, the size of a page")
+
+
+def _cores(service: Service) -> Iterator[Finding]:
+    """The static CPU manager gives cores of their own only to guaranteed pods with whole cores."""
+    asked, most = service.resources.requests, service.resources.limits
+    if service.run.affinity == "none" or "resources" not in service.model_fields_set:
+        return
+    if asked.cpu % 1 or (asked.cpu, asked.memory) != (most.cpu, most.memory):
+        found = "requests that are not whole cores and equal to the limits"
+        wanted = "whole cores, the same in requests and limits, as run.affinity asks for cores"
+        hint = "on Kubernetes an instance gets no cores of its own"
+        yield Finding(("resources", "requests"), found, wanted, hint, breaks=False)
 
 
 def _above(path: Path, found: str, limit: str) -> Finding:
