@@ -40,3 +40,23 @@ def test_who_waits_for_news_instead_of_looking_again_sees_a_replica_ready_killed
             await told_of(lambda fleet: fleet.size == 0)
 
     asyncio.run(story())
+
+
+def test_no_look_sees_a_death_that_is_counted_before_its_reason_is_known(stage, fleet_in):
+    """Else a rollout says that instances died, where it could say of what."""
+    bundle = stage.bundle("v1", run=stage.program("app.py", "raise SystemExit('no config found')"))
+
+    async def story():
+        async with stage.target() as target, asyncio.timeout(30):
+            await target.prepare(bundle)
+            await target.perform(Scale("v1", 2, 1))
+            seen = fleet_in(await target.observe(), "v1")
+            while seen.restarts < 4:
+                if seen.restarts:
+                    assert seen.failure is not None
+                    assert seen.failure.log_tail == ("no config found",)
+                if seen.restarts >= 3:  # of two instances one has died twice
+                    assert seen.failure.hopeless
+                seen = fleet_in(await target.observe(), "v1")
+
+    asyncio.run(story())

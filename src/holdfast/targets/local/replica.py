@@ -116,7 +116,7 @@ class Replica:
             while not self.retiring or self.process is not None:
                 why = await self._one_life()
                 if why is not None:
-                    self.failure, self.state = why, State.FAILED
+                    self._fail(why)
                     await self._rest()
         except asyncio.CancelledError:
             if self.process is not None:
@@ -293,14 +293,13 @@ class Replica:
         self._streak += 1
         self._served = self.state is State.READY
         self.restarts += self._served
-        self.state = State.FAILED
+        self._fail(why)
         await self._unpublish()
         await self._stop(process, _GRACE_USELESS_S)
         return why
 
     async def _bury(self, process: Process, lived: float) -> Failure | None:
         was_ready = self._served = self.state is State.READY
-        self.state = State.FAILED
         self._streak += 1
         self.restarts += 1
         self.process = None
@@ -309,9 +308,15 @@ class Replica:
         if code in (None, -signal.SIGKILL):  # was it the kernel?
             memory = memory or process_module.killed_for_memory() > self._kernel_kills
         death = reasons.Death(code, lived, was_ready, self._streak, self.tail(), memory)
+        why = None if self.retiring else reasons.explain(death)
+        self._fail(why)
         await self._unpublish()
         await self._end_strays()
-        return None if self.retiring else reasons.explain(death)
+        return why
+
+    def _fail(self, why: Failure | None) -> None:
+        """Who looks now must not see a death counted whose reason is not there yet."""
+        self.failure, self.state = why or self.failure, State.FAILED
 
     async def _stop(self, process: Process, grace_max: float = float("inf")) -> None:
         launch.be_humble(process.pid)
