@@ -7,6 +7,7 @@ from holdfast.artifacts.observability import (
     elastic,
     exporters,
     fluentbit,
+    grafana,
     jaeger,
     kustomize,
     monitors,
@@ -32,5 +33,6 @@ RENDERERS: tuple[Renderer, ...] = (
     fluentbit.render,
     tracing.render,
     jaeger.render,
+    grafana.render,
     kustomize.render,
 )

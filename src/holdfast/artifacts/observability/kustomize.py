@@ -13,7 +13,7 @@ _OPERATOR = ("access", "rules", "service-monitors", "platform-monitors", "node-e
 _OTHERS = (
     "alertmanager/operator.yaml", "logging/elasticsearch.yaml", "logging/kibana.yaml",
     "logging/retention.yaml", "logging/fluent-bit.yaml", "tracing/collector.yaml",
-    "tracing/jaeger.yaml",
+    "tracing/jaeger.yaml", "grafana/grafana.yaml", "grafana/dashboards.yaml",
 )  # fmt: skip
 
 

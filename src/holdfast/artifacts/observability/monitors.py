@@ -6,11 +6,20 @@ its own: strict mTLS lets nobody else reach the program's port.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from holdfast.artifacts.artifact import Artifact, Object
-from holdfast.artifacts.names import duration, host, labels, namespace, port_name, selector
+from holdfast.artifacts.names import (
+    RELEASE_LABEL,
+    duration,
+    host,
+    labels,
+    namespace,
+    port_name,
+    selector,
+)
 from holdfast.artifacts.observability import objects
 from holdfast.artifacts.observability.objects import MONITORING
 from holdfast.spec.model import Service
@@ -53,17 +62,26 @@ def _own(service: Service) -> Iterator[Object]:
     endpoint: Object = {"interval": _every(service)}
     if meshed:
         endpoint |= {"port": "http-envoy-prom", "path": "/stats/prometheus"}
-        endpoint["relabelings"] = [_address(15020), _constant("service", service.service)]
+        endpoint["relabelings"] = [_address(15020), *_said(service)]
         endpoint["metricRelabelings"] = [_drop("istio_.*|envoy_.*")]
     else:
         endpoint |= {"port": port_name(service), "path": service.observability.metrics_path}
-        endpoint["relabelings"] = [_constant("service", service.service)]
+        endpoint["relabelings"] = _said(service)
     chosen: Object = {"matchLabels": selector(service)}
     found = _monitor("PodMonitor", service.service, namespace(service), chosen, endpoint)
     found["metadata"]["labels"] = labels(service, "monitor")
     yield found
     if service.traffic.protocol in ("http1", "http2"):
         yield _outside(service)
+
+
+def _said(service: Service) -> list[Object]:
+    """Whose series they are, and of which release."""
+    label = "__meta_kubernetes_pod_label_" + re.sub(r"[^a-zA-Z0-9_]", "_", RELEASE_LABEL)
+    return [
+        _constant("service", service.service),
+        {"sourceLabels": [label], "targetLabel": "release"},
+    ]
 
 
 def _outside(service: Service) -> Object:

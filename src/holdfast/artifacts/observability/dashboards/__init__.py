@@ -1,0 +1,1 @@
+"""Dashboards of Grafana: what is shown is plain data, drawn by Grafana's foundation SDK."""
