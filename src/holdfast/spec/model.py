@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from holdfast.spec.kinds import (
     Clock,
@@ -29,7 +29,7 @@ from holdfast.spec.production.delivery import Delivery
 from holdfast.spec.production.image import Image
 from holdfast.spec.production.kubernetes import Kubernetes
 from holdfast.spec.production.observability import Observability
-from holdfast.spec.production.regions import REGIONS, Region
+from holdfast.spec.production.regions import REGIONS, Region, settled
 from holdfast.spec.production.resilience import Resilience
 from holdfast.spec.production.resources import Resources
 from holdfast.spec.production.waivers import Waiver
@@ -349,3 +349,8 @@ class Service(Section):
     waivers: tuple[Waiver, ...] = Field(
         default=(), description="findings of `holdfast check` accepted for a while, with a reason"
     )
+
+    @field_validator("regions")
+    @classmethod
+    def _settle(cls, regions: tuple[Region, ...]) -> tuple[Region, ...]:
+        return settled(regions)
