@@ -137,7 +137,8 @@ def test_an_unknown_service_is_answered_with_the_known_ones(conductor, shell, do
 
 @pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"completion", "token"}))
 def test_errors_of_a_program_are_json_too(shell, name):
-    ran = shell(name, "--nope", "--json")
+    file = ("-",) if name == "drill" else ()  # its JSON goes to a file that is named
+    ran = shell(name, "--nope", "--json", *file)
     assert ran.code == 2 and ran.err == ""
     error = ran.json()["error"]
     assert error["code"] and error["detail"] and error["hint"]
