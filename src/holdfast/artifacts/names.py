@@ -5,6 +5,7 @@ Renderers ask here and nowhere else, so a label, a host or a port is the same in
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 
 from holdfast.spec.model import Service
@@ -127,6 +128,26 @@ def language(service: Service) -> str:
 def primary(service: Service) -> Region:
     """The region where writes go first."""
     return next((r for r in service.regions if r.primary), service.regions[0])
+
+
+def others(service: Service, region: Region) -> list[Region]:
+    """The other regions, the primary first: whom a region gets its data from."""
+    found = [each for each in service.regions if each.name != region.name]
+    return sorted(found, key=lambda each: not each.primary)
+
+
+def regional_host(service: Service, region: Region, part: str = "") -> str:
+    """The name of one region's way in; with ``part`` of one of its data services: ``db``."""
+    return ".".join(filter(None, (part, region.name, host(service))))
+
+
+def bucket(service: Service, region: Region, purpose: str = "backup") -> str:
+    """An S3 bucket of a region. Names are unique in the world and at most 63 characters."""
+    name = f"{service.service}-{purpose}-{region.cloud}"
+    if len(name) <= 63:  # the limit named above
+        return name
+    unique = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[:54].rstrip('-')}-{unique}"
 
 
 def replicas(service: Service, region: Region) -> int:

@@ -3,5 +3,16 @@
 from __future__ import annotations
 
 from holdfast.artifacts.artifact import Renderer
+from holdfast.artifacts.resilience import kustomization, namespaces
+from holdfast.artifacts.resilience.security import certificates, scanning, secrets, vault
 
-RENDERERS: tuple[Renderer, ...] = ()
+#: Everything but the kustomizations, which list what these render.
+OBJECTS: tuple[Renderer, ...] = (
+    namespaces.render,
+    secrets.render,
+    vault.render,
+    certificates.render,
+    scanning.render,
+)
+
+RENDERERS: tuple[Renderer, ...] = (*OBJECTS, kustomization.over(OBJECTS))

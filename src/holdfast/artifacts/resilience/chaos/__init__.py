@@ -1,0 +1,1 @@
+"""Experiments that break something small on purpose and stop when users notice."""

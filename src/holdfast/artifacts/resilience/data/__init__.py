@@ -1,0 +1,1 @@
+"""The data services: database, cache, queue, object store, over all regions."""

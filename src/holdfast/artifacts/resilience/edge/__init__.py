@@ -1,0 +1,1 @@
+"""What stands before the service: rate limits, firewall, caching, failover between regions."""

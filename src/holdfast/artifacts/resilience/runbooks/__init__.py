@@ -1,0 +1,1 @@
+"""What to do when an alert calls, in this service's own names and commands."""

@@ -1,0 +1,1 @@
+"""Secrets from Vault, certificates, scanning, what the audit log keeps."""

@@ -1,0 +1,127 @@
+"""Secrets come from Vault and are nowhere else: stores that prove who asks, and what is asked for.
+
+Each namespace has its own store and its own role in Vault, so the operator can read for a service
+no more than the service may. Sources: external-secrets v2.9, provider HashiCorp Vault; Vault, auth
+method kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from holdfast.artifacts import names
+from holdfast.artifacts.artifact import Artifact, Object
+from holdfast.artifacts.resilience.objects import (
+    MONITORING,
+    SECURITY,
+    VAULT,
+    VAULT_CA,
+    named,
+    placed,
+)
+from holdfast.spec.model import Service
+
+_API = "external-secrets.io/v1"
+_STORE = "vault"
+_REFRESH = "5m0s"  # a rotated secret is in the cluster within this
+ALERTING = ("pagerduty-key", "slack-url")
+_KEYS = ("service", "kubernetes.namespace")
+
+
+def render(service: Service) -> Iterator[Artifact]:
+    yield Artifact(
+        f"{SECURITY}/secretstores.yaml", [*_own_store(service), *_alerting_store(service)],
+        "Where secrets are read: Vault, with the identity of the service.", _KEYS, ("T8",),
+    )  # fmt: skip
+    yield Artifact(
+        f"{SECURITY}/secrets.yaml", list(_secrets(service)),
+        "Which secrets are brought from Vault; none of them is written here.",
+        (*_KEYS, "run.secrets", "resilience.database", "resilience.cache", "resilience.objects"),
+        ("T8",),
+    )  # fmt: skip
+
+
+def path(service: Service, part: str = "") -> str:
+    """Of a secret below the mount ``secret`` (KV version 2)."""
+    return "/".join(filter(None, (names.namespace(service), service.service, part)))
+
+
+def role(service: Service, *suffixes: str) -> str:
+    """The role in Vault: what the holder of the account may read."""
+    return named(service, *suffixes)
+
+
+def _own_store(service: Service) -> Iterator[Object]:
+    yield _store(service, names.namespace(service), service.service, role(service))
+
+
+def _alerting_store(service: Service) -> Iterator[Object]:
+    """Alertmanager's secrets are in another namespace, by another identity."""
+    name = named(service, "alerting")
+    account = placed(service, "v1/ServiceAccount", name, MONITORING, {}, "alerting")
+    yield {**account, "automountServiceAccountToken": False}
+    yield _store(service, MONITORING, name, role(service, "alerting"))
+
+
+def _store(service: Service, namespace: str, account: str, vault_role: str) -> Object:
+    login = {"name": account, "audiences": ["vault"]}
+    vault = {
+        "server": VAULT,
+        "path": "secret",
+        "version": "v2",
+        "caProvider": {"type": "ConfigMap", "name": VAULT_CA, "key": "ca.crt"},
+        "auth": {
+            "kubernetes": {
+                "mountPath": "kubernetes", "role": vault_role, "serviceAccountRef": login,
+            }
+        },
+    }  # fmt: skip
+    spec: Object = {
+        "provider": {"vault": vault},
+        "retrySettings": {"maxRetries": 5, "retryInterval": "10s"},
+    }
+    name = _STORE if namespace != MONITORING else named(service, _STORE)
+    return placed(service, f"{_API}/SecretStore", name, namespace, spec, "secrets")
+
+
+def _secrets(service: Service) -> Iterator[Object]:
+    space, data = names.namespace(service), service.resilience
+    if service.run.secrets:
+        keys = sorted(service.run.secrets)
+        yield _secret(service, named(service, "secrets"), space, path(service), keys)
+    yield _secret(
+        service, named(service, "alerting"), MONITORING, path(service, "alerting"), ALERTING
+    )
+    if data.cache == "redis":
+        yield _secret(
+            service, named(service, "cache"), space, path(service, "cache"), ("password",)
+        )
+    if data.objects == "minio":
+        yield _tenant(service)
+
+
+def _secret(service: Service, name: str, namespace: str, where: str, keys: Sequence[str]) -> Object:
+    wanted = [{"secretKey": key, "remoteRef": {"key": where, "property": key}} for key in keys]
+    target: Object = {"name": name, "creationPolicy": "Owner", "deletionPolicy": "Retain"}
+    store = _STORE if namespace != MONITORING else named(service, _STORE)
+    spec = {
+        "refreshInterval": _REFRESH,
+        "secretStoreRef": {"kind": "SecretStore", "name": store},
+        "target": target,
+        "data": wanted,
+    }
+    return placed(service, f"{_API}/ExternalSecret", name, namespace, spec, "secrets")
+
+
+def _tenant(service: Service) -> Object:
+    """MinIO reads shell lines; the template puts the secret values into them inside the cluster."""
+    name = named(service, "objects-root")
+    found = _secret(
+        service, name, names.namespace(service), path(service, "objects"), ("user", "password")
+    )
+    lines = (
+        "export MINIO_ROOT_USER={{ .user | squote }}\n"
+        "export MINIO_ROOT_PASSWORD={{ .password | squote }}\n"
+    )
+    found["spec"]["target"]["template"] = {"engineVersion": "v2", "data": {"config.env": lines}}
+    return found
