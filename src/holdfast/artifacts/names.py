@@ -50,6 +50,14 @@ def registry(service: Service) -> str:
     return repository(service).partition("/")[0]
 
 
+def mirror(service: Service, region: Region) -> str:
+    """The registry of a region; the primary region has the one that is pushed to."""
+    if region.name in service.image.mirrors:
+        return service.image.mirrors[region.name]
+    home = registry(service)
+    return home if region == primary(service) else f"{region.name}.{home}"
+
+
 def version(service: Service) -> str:
     return service.version or "0.0.0"
 

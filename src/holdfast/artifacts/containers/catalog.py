@@ -3,5 +3,24 @@
 from __future__ import annotations
 
 from holdfast.artifacts.artifact import Renderer
+from holdfast.artifacts.containers import (
+    bake,
+    compose,
+    dockerfile,
+    harbor,
+    ignore,
+    scanning,
+    signing,
+    structure,
+)
 
-RENDERERS: tuple[Renderer, ...] = ()
+RENDERERS: tuple[Renderer, ...] = (
+    dockerfile.render,
+    ignore.render,
+    bake.render,
+    compose.render,
+    structure.render,
+    scanning.render,
+    signing.render,
+    harbor.render,
+)

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from holdfast.spec.kinds import Count, Size, Text
+from holdfast.spec.kinds import Count, Duration, Size, Text
 from holdfast.spec.section import Section
 
 
@@ -35,6 +35,17 @@ class Image(Section):
         default=("linux/amd64", "linux/arm64"), description="what it is built for"
     )
     budget: Size = Field(default=50_000_000, description="a larger image fails the build")
+    severity: Literal["critical", "high", "medium", "low"] = Field(
+        default="high", description="a known vulnerability this bad fails the scan"
+    )
+    keep: Count = Field(default=30, ge=1, le=10_000, description="newest versions that stay")
+    keep_for: Duration = Field(
+        default=90 * 86400.0, description="younger versions stay too; then they may be deleted"
+    )
+    mirrors: dict[str, Text] = Field(
+        default_factory=dict,
+        description="region -> registry there; empty: the region's name before the registry's",
+    )
     user: Count = Field(default=65532, ge=1, le=2**31 - 1, description="uid and gid, never root")
     tmpfs: dict[str, Size] = Field(
         default_factory=lambda: {"/tmp": 67_108_864},

@@ -17,6 +17,7 @@ _PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_HOST}(/{_PART})+")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _BASE = re.compile(rf"({_HOST}/)?{_PART}(/{_PART})*(:[\w][\w.-]{{0,127}})?@{_DIGEST.pattern}", re.A)
+_REGISTRY = re.compile(_HOST)
 _LONGEST = 255
 
 
@@ -34,7 +35,20 @@ def check(service: Service) -> Iterator[Finding]:
         yield Finding(("image", "base"), repr(one_line(image.base)), wanted, hint)
     if not image.platforms:
         yield Finding(("image", "platforms"), "an empty list", "at least one platform")
+    for region, registry in image.mirrors.items():
+        yield from _mirror(service, region, registry)
 
 
 def _named(repository: str) -> bool:
     return len(repository) <= _LONGEST and _REPOSITORY.fullmatch(repository) is not None
+
+
+def _mirror(service: Service, region: str, registry: str) -> Iterator[Finding]:
+    path = ("image", "mirrors", region)
+    known = [each.name for each in service.regions]
+    if region not in known:
+        wanted = f"one of {', '.join(known)}"
+        yield Finding(path, repr(one_line(region)), wanted, also=(("regions",),))
+    if not _REGISTRY.fullmatch(registry):
+        wanted = "a registry such as registry.eu.example.com"
+        yield Finding(path, repr(one_line(registry)), wanted)

