@@ -98,7 +98,8 @@ for region in $(jq --raw-output '.[].name' registries.json); do
   body=$(jq --arg region "$region" --rawfile user "$secrets/$region.user" \\
     --rawfile secret "$secrets/$region.secret" \\
     'map(select(.name == $region)) | .[0] + {credential: {type: "basic",
-       access_key: ($user | rtrimstr("\\n")), access_secret: ($secret | rtrimstr("\\n"))}}' registries.json)
+       access_key: ($user | rtrimstr("\\n")),
+       access_secret: ($secret | rtrimstr("\\n"))}}' registries.json)
   target=$(call GET "/registries?q=name%3D$region" | of_name "$region")
   if [[ -z "$target" ]]; then
     send POST /registries <<<"$body"
