@@ -95,3 +95,12 @@ ZIG = "0.17.1"
 COSIGN = "3.0.4"
 
 UNPINNED: tuple[Image, ...] = ()
+
+#: The release of Argo CD whose objects are rendered (argoproj/argo-cd, tag v3.5.1), its image's
+#: digest read in three public repositories that pin the same tag.
+ARGO_CD_COMMIT = "109ca7ca71139e514114499d294a492e7910a965"
+ARGO_CD = Image(
+    "quay.io/argoproj/argocd",
+    "v3.5.1",
+    "sha256:0deb1a1c917629b960ead995ae3b6069450a866992676599658687ef9a641ee8",
+)

@@ -90,7 +90,17 @@ def _template(file: Readable) -> bool:
 
 
 def _overlay(file: Readable) -> bool:
-    return file.path.endswith("kustomization.yaml") and _manifest(file)
+    """A kustomization that builds from the set alone: one that fetches says nothing offline."""
+    return file.path.endswith("kustomization.yaml") and _manifest(file) and not _fetches(file)
+
+
+def _fetches(file: Readable) -> bool:
+    return any(
+        "://" in str(said)
+        for each in file.objects
+        if isinstance(each, dict)
+        for said in each.get("resources") or ()
+    )
 
 
 def _kustomize(tool: str, paths: Sequence[str]) -> list[str]:
