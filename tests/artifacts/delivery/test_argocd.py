@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from holdfast.artifacts import versions
 from holdfast.artifacts.delivery.applicationsets import PARTS
+from holdfast.artifacts.names import namespace
 from holdfast.rollout.windows import blocked
 
 WEEK = 7 * 24 * 3600
@@ -83,25 +85,50 @@ def test_what_drifts_is_healed_what_is_gone_is_pruned_last_and_failures_are_retr
         assert policy["retry"]["limit"] > 0
 
 
+def synced(rendered, folder):
+    """The objects that a kustomization of the set lists, directly or by others."""
+    files = {file.path: file.artifact for file in rendered}
+    for said in files[f"{folder}/kustomization.yaml"].body["resources"]:
+        path = posixpath.normpath(f"{folder}/{said}")
+        if path in files:
+            yield from ((path, each) for each in files[path].objects())
+        else:
+            yield from synced(rendered, path)
+
+
+def kind_of(each):
+    return each["apiVersion"].rpartition("/")[0], each["kind"]
+
+
+def listed(project, field):
+    return {(each["group"], each["kind"]) for each in project["spec"].get(field, ())}
+
+
 @pytest.mark.req("T61", "T63")
-def test_a_project_permits_exactly_what_is_rendered_and_nothing_by_a_star(service, rendered):
-    own, platform = (the(service, "AppProject", service.service + end) for end in ("", "-platform"))
-    for project in (own, platform):
-        assert "*" not in json.dumps({k: v for k, v in project["spec"].items() if k != "roles"})
-    permitted = {(e["group"], e["kind"]) for e in own["spec"]["namespaceResourceWhitelist"]}
-    permitted |= {(e["group"], e["kind"]) for e in own["spec"]["clusterResourceWhitelist"]}
-    shared = {(e["group"], e["kind"]) for e in platform["spec"]["clusterResourceWhitelist"]}
-    for file in rendered:
-        for each in file.artifact.objects():
-            kind = (each.get("apiVersion", "").rpartition("/")[0], each.get("kind", ""))
-            if kind[1] == "Kustomization":
-                continue
-            if file.path.startswith("kubernetes/base/"):
-                hint = f"{file.path}: {kind} is missing in SERVICE_KINDS of delivery/projects.py"
-                assert kind in permitted, hint
-            elif file.path.startswith("kubernetes/platform/") and "metadata" in each:
-                hint = f"{file.path}: {kind} is missing in PLATFORM_KINDS of delivery/projects.py"
-                assert "namespace" in each["metadata"] or kind in shared, hint
+def test_the_service_may_sync_each_of_its_kinds_and_none_by_a_star(service, rendered):
+    project = the(service, "AppProject", service.service)
+    fields = ("namespaceResourceWhitelist", "clusterResourceWhitelist")
+    permitted = {kind for field in fields for kind in listed(project, field)}
+    for path, each in synced(rendered, f"kubernetes/overlays/{service.regions[0].name}"):
+        hint = f"{path}: {kind_of(each)} belongs into SERVICE_KINDS of delivery/projects.py"
+        assert kind_of(each) in permitted, hint
+        assert each["metadata"].get("namespace", namespace(service)) == namespace(service), path
+    assert "*" not in {word for kind in permitted for word in kind}
+
+
+@pytest.mark.req("T61", "T63")
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_below_the_service_may_be_synced_to_the_namespaces_it_is_in(
+    service, rendered, part
+):
+    project = the(service, "AppProject", f"{service.service}-platform")
+    places = {each["namespace"] for each in project["spec"]["destinations"]}
+    permitted = listed(project, "clusterResourceWhitelist")
+    for path, each in synced(rendered, PARTS[part].replace("*", service.regions[0].name)):
+        place = each["metadata"].get("namespace")
+        hint = f"{path}: {place or kind_of(each)} is missing in delivery/projects.py"
+        assert place in places if place else kind_of(each) in permitted, hint
+    assert "*" not in {word for kind in permitted for word in kind} | places
 
 
 @pytest.mark.req("T63")
@@ -109,8 +136,7 @@ def test_the_service_reaches_its_own_namespace_and_repository_only(service):
     project = the(service, "AppProject", service.service)["spec"]
     assert len(project["sourceRepos"]) == 1
     places = {(each["name"], each["namespace"]) for each in project["destinations"]}
-    namespace = service.kubernetes.namespace or service.service
-    assert places == {(region.name, namespace) for region in service.regions}
+    assert places == {(region.name, namespace(service)) for region in service.regions}
 
 
 def test_approvers_may_go_back_and_may_not_change_applications(service):

@@ -21,7 +21,11 @@ from holdfast.spec.production.regions import Region
 #: A person holds an Application still with it while they roll back; see the workflow of rollbacks.
 HOLD = "argocd.argoproj.io/skip-reconcile"
 #: Part -> its directory in the set; a star stands for the region.
-PARTS = {"platform": "kubernetes/platform", "observability": "observability/overlays/*"}
+PARTS = {
+    "platform": "kubernetes/platform",
+    "observability": "observability/overlays/*",
+    "resilience": "resilience/overlays/*",
+}
 SERVICE_PART = "kubernetes/overlays/*"
 _KEYS = (
     "service", "kubernetes.namespace", "delivery.repository", "delivery.branch", "delivery.path",

@@ -1,7 +1,7 @@
 """Projects of Argo CD: what may be synced, from where, to where, when and by whom.
 
-One for the service, which touches its own namespace only, and one for what a cluster has once.
-Neither names a kind with a star: a kind that no renderer writes cannot be synced.
+One for the service, which touches its own namespace only, and one for what is below it: cluster,
+monitoring, data. Cluster-wide kinds are named one by one, and so is every kind of the service.
 """
 
 from __future__ import annotations
@@ -47,9 +47,12 @@ PLATFORM_KINDS = {
     "admissionregistration.k8s.io": ("ValidatingAdmissionPolicy",
                                      "ValidatingAdmissionPolicyBinding"),
     "apiregistration.k8s.io": ("APIService",),
+    "aquasecurity.github.io": ("ClusterComplianceReport",),
     "cert-manager.io": ("ClusterIssuer",),
     "cilium.io": ("CiliumClusterwideNetworkPolicy",),
     "external-secrets.io": ("ClusterSecretStore",),
+    "fluentbit.fluent.io": ("ClusterFilter", "ClusterFluentBitConfig", "ClusterInput",
+                            "ClusterOutput", "ClusterParser"),
     "gateway.networking.k8s.io": ("GatewayClass",),
     "karpenter.k8s.aws": ("EC2NodeClass",),
     "karpenter.sh": ("NodePool",),
@@ -63,11 +66,13 @@ PLATFORM_KINDS = {
     "scheduling.k8s.io": ("PriorityClass",),
     "snapshot.storage.k8s.io": ("VolumeSnapshotClass",),
     "storage.k8s.io": ("StorageClass",),
+    "trust.cert-manager.io": ("Bundle",),
 }  # fmt: skip
 #: Namespaces of what a cluster has once.
 PLATFORM_NAMESPACES = (
-    "cert-manager", "istio-system", "kube-system", "kyverno", "logging", "monitoring", "tracing",
-    "vault",
+    "cert-manager", "chaos-mesh", "gpu-operator", "istio-system", "kube-system", "kyverno",
+    "logging", "monitoring", "node-monitoring", "sriov-network-operator", "tracing",
+    "trivy-system", "vault", "velero",
 )  # fmt: skip
 _KEYS = ("service", "delivery.repository", "regions")
 
@@ -103,12 +108,11 @@ def _service(service: Service) -> Object:
 
 
 def _platform(service: Service) -> Object:
-    # Alerts, dashboards and the quotas of the service are beside what the cluster has once.
+    # The service's databases, secrets and monitors are in its own namespace.
     places = (*PLATFORM_NAMESPACES, names.namespace(service))
     spec = _spec(service, "What a cluster needs once.", places)
     spec |= {
         "clusterResourceWhitelist": _listed(PLATFORM_KINDS),
-        "namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}],
         "roles": [_approver(service, platform(service))],
     }
     return _project(service, platform(service), spec)
