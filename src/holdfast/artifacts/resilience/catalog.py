@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from holdfast.artifacts.artifact import Renderer
 from holdfast.artifacts.resilience import kustomization, namespaces
+from holdfast.artifacts.resilience.backup import archive
+from holdfast.artifacts.resilience.data import cache, cockroach, objectstore, postgres, queue
 from holdfast.artifacts.resilience.security import certificates, scanning, secrets, vault
 
 #: Everything but the kustomizations, which list what these render.
@@ -13,6 +15,12 @@ OBJECTS: tuple[Renderer, ...] = (
     vault.render,
     certificates.render,
     scanning.render,
+    postgres.render,
+    cockroach.render,
+    cache.render,
+    queue.render,
+    objectstore.render,
+    archive.render,
 )
 
 RENDERERS: tuple[Renderer, ...] = (*OBJECTS, kustomization.over(OBJECTS))

@@ -21,7 +21,7 @@ from holdfast.artifacts.resilience.objects import (
     overlay,
     owned,
     resources,
-)  # fmt: skip
+)
 from holdfast.spec.model import Service
 from holdfast.spec.production.regions import Region
 

@@ -19,7 +19,7 @@ from holdfast.artifacts.resilience.objects import (
     named,
     owned,
     shared,
-)  # fmt: skip
+)
 from holdfast.spec.model import Service
 
 _API = "cert-manager.io/v1"

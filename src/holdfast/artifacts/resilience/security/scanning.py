@@ -16,7 +16,7 @@ from holdfast.artifacts.resilience.objects import (
     container_security,
     resources,
     shared,
-)  # fmt: skip
+)
 from holdfast.spec.model import Service
 
 _REPORT = "holdfast"

@@ -88,19 +88,17 @@ def _secrets(service: Service) -> Iterator[Object]:
     space, data = names.namespace(service), service.resilience
     if service.run.secrets:
         keys = sorted(service.run.secrets)
-        yield _secret(service, named(service, "secrets"), space, path(service), keys)
-    yield _secret(
+        yield secret(service, named(service, "secrets"), space, path(service), keys)
+    yield secret(
         service, named(service, "alerting"), MONITORING, path(service, "alerting"), ALERTING
     )
     if data.cache == "redis":
-        yield _secret(
-            service, named(service, "cache"), space, path(service, "cache"), ("password",)
-        )
+        yield secret(service, named(service, "cache"), space, path(service, "cache"), ("password",))
     if data.objects == "minio":
         yield _tenant(service)
 
 
-def _secret(service: Service, name: str, namespace: str, where: str, keys: Sequence[str]) -> Object:
+def secret(service: Service, name: str, namespace: str, where: str, keys: Sequence[str]) -> Object:
     wanted = [{"secretKey": key, "remoteRef": {"key": where, "property": key}} for key in keys]
     target: Object = {"name": name, "creationPolicy": "Owner", "deletionPolicy": "Retain"}
     store = _STORE if namespace != MONITORING else named(service, _STORE)
@@ -116,7 +114,7 @@ def _secret(service: Service, name: str, namespace: str, where: str, keys: Seque
 def _tenant(service: Service) -> Object:
     """MinIO reads shell lines; the template puts the secret values into them inside the cluster."""
     name = named(service, "objects-root")
-    found = _secret(
+    found = secret(
         service, name, names.namespace(service), path(service, "objects"), ("user", "password")
     )
     lines = (

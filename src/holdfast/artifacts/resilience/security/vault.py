@@ -36,7 +36,7 @@ def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
         f"{_FOLDER}/setup.sh", _setup(service),
         "Policies, roles, certificates and the audit log of Vault; may run again at any time.",
-        (*_KEYS, "kubernetes.host"), ("T8", "T138", "T140"),
+        (*_KEYS, "kubernetes.host", "resilience.database"), ("T8", "T138", "T140"),
     )  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def _key(service: Service) -> str:
 def policies(service: Service) -> dict[str, str]:
     """Policy name -> HCL. Only reading, only its own paths and names."""
     own = secrets.path(service)
-    below = [f"{own}/{part}" for part in ("cache", "objects")]
+    below = [f"{own}/{part}" for part in ("cache", "objects", "queue")]
     return {
         secrets.role(service): _reads(own, *below),
         secrets.role(service, "alerting"): _reads(secrets.path(service, "alerting")),
@@ -153,9 +153,6 @@ def _certificates(service: Service) -> str:
 
 
 def _users(service: Service) -> tuple[str, ...]:
-    """Common names of clients: PostgreSQL takes them for user names."""
-    return ("streaming_replica", service.service) if _postgres(service) else (service.service,)
-
-
-def _postgres(service: Service) -> bool:
-    return service.resilience.database == "postgres"
+    """Common names of clients: databases take them for names of users."""
+    users = {"postgres": ("streaming_replica",), "cockroach": ("node", "root", "localhost")}
+    return (*users.get(service.resilience.database, ()), service.service)
