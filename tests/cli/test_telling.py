@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.cli import printing
 from holdfast.cli.picture import Picture, absorb, look, unheard_ending
 from holdfast.cli.telling import WAITS, ending_line, event_line, failure_lines, headline, hold_line
 from holdfast.rollout.model import (
@@ -147,3 +148,13 @@ def test_an_ending_that_no_event_told_is_taken_from_the_status(docs):
 def test_the_time_of_a_fact_counts_and_not_the_time_of_a_later_look(docs):
     picture = look(play(Started(10.0, docs.plan(), "ann")), docs.status(now=100.0))
     assert absorb(picture, Finished(14.2, Ending.PROMOTED, "")).elapsed_s == pytest.approx(4.2)
+
+
+def test_a_program_may_colour_its_log_and_nothing_else_of_our_terminal(monkeypatch):
+    hostile = "\x1b]0;owned\x07\x1b[2Jred: \x1b[31mfailed\x1b[0m\ttab"
+    monkeypatch.setattr(printing, "colourful", lambda: True)
+    shown = printing.log_line(hostile)
+    assert "\x1b[31mfailed\x1b[0m\ttab\x1b[0m" in shown
+    assert "\x1b]" not in shown and "\x1b[2J" not in shown and "\x07" not in shown
+    monkeypatch.setattr(printing, "colourful", lambda: False)
+    assert "\x1b" not in printing.log_line(hostile) and "failed\ttab" in printing.log_line(hostile)

@@ -131,6 +131,30 @@ def test_stopping_right_after_a_kill_leaves_nobody_behind(home):
     assert running_pid(home) is None and not lock_is_held(home)
 
 
+def test_a_keeper_that_is_killed_is_replaced_so_that_the_next_kill_heals_too(home):
+    pid = start_daemon(home)
+    first = read_pids(home).keeper
+    os.kill(first, signal.SIGKILL)
+    second = until(lambda: (read_pids(home).keeper != first and read_pids(home).keeper) or None)
+    assert running_pid(home) == pid, "the conductor goes on"
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: running_pid(home) not in (None, pid))
+    assert read_pids(home).keeper == second
+    assert stop_daemon(home)
+    assert not lock_is_held(home)
+
+
+def test_a_command_given_while_the_conductor_is_restarted_is_not_lost(home):
+    pid = start_daemon(home)
+    client = Client(home)
+    rollout = deploy(client, "v1")
+    until(lambda: ended(client, rollout))
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not os.path.exists(f"/proc/{pid}/fd/0"))
+    assert client.scale("shop", 3)["outcome"]
+    assert client.status("shop")["replicas"] == 3
+
+
 def test_killed_again_and_again_it_still_comes_back(home):
     seen = {start_daemon(home)}
     for _ in range(2):

@@ -103,4 +103,4 @@ def _print(where: Where, log: LogDoc, lines: list[str]) -> None:
             )
         else:
             name = printing.tone(f"{log['release']}/{log['replica']}", "dim")
-            printing.say(f"{name}  {line}")
+            printing.say(f"{name}  {printing.log_line(line)}")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
 
 import click
 
+#: A colour or weight of text (ECMA-48, Select Graphic Rendition); any other sequence is power.
+_COLOUR = re.compile(r"(\x1b\[[0-9;:]*m)")
 #: What a colour means, not what it looks like.
 TONES = {"good": "green", "bad": "red", "wait": "yellow", "dim": "bright_black", "name": "cyan"}
 
@@ -39,6 +42,19 @@ def bold(text: str) -> str:
 def plain(text: str) -> str:
     """Text of a replica or of another person, without power over our terminal."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def log_line(text: str) -> str:
+    """A line of a program's log. Its colours stay where we use colours ourselves."""
+    parts = _COLOUR.split(text)
+    if not colourful():
+        return "".join(_tabbed(part) for part in parts[::2])
+    shown = [part if at % 2 else _tabbed(part) for at, part in enumerate(parts)]
+    return "".join(shown) + ("\x1b[0m" if len(parts) > 1 else "")
+
+
+def _tabbed(text: str) -> str:
+    return "\t".join(plain(part) for part in text.split("\t"))
 
 
 def say(text: str = "") -> None:

@@ -29,6 +29,8 @@ ANSWER_S_MAX = 60.0
 LOOK_S_MAX = 20.0
 #: After this long without an answer the caller is told, see ``Client.slow``.
 SLOW_S = 2.0
+#: A keeper starts a killed conductor again within this, its longest pause included.
+RESTART_S_MAX = 8.0
 #: The conductor sends a heartbeat every 5 s; a stream silent for longer has lost its sender.
 SILENCE_S_MAX = 20.0
 EVENT_BYTES_MAX = 64 * 1024 * 1024
@@ -362,6 +364,7 @@ class Client:
         payload = None if body is None else json.dumps(body).encode()
         try:
             with _told_when_slow(self.slow):
+                self._connect(connection)
                 connection.request(method, path, payload, self._headers())
                 answer = connection.getresponse()
                 content = answer.read()
@@ -371,6 +374,22 @@ class Client:
             connection.close()
         _check(answer.status, content)
         return content.decode()
+
+    def _connect(self, connection: http.client.HTTPConnection) -> None:
+        """A conductor that was killed is back in a moment when its keeper lives: nothing was
+        asked yet, so trying again repeats no command."""
+        until = time.monotonic() + RESTART_S_MAX
+        while True:
+            try:
+                return connection.connect()
+            except (FileNotFoundError, ConnectionRefusedError):
+                connection.close()
+                if time.monotonic() > until or not self._is_kept():
+                    raise
+            time.sleep(0.05)
+
+    def _is_kept(self) -> bool:
+        return isinstance(self.at, Path) and keeper_of(self.at.parent) is not None
 
     def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
         if isinstance(self.at, Path):
@@ -393,6 +412,17 @@ class Client:
             log = self.at.with_name("conductor.log") if isinstance(self.at, Path) else "its log"
             return NoConductor(says, f"look into {log}; holdfast up starts it again once it ended")
         return NoConductor(f"the conductor at {self.at} went away: {error}", "holdfast status")
+
+
+def keeper_of(home: Path) -> int | None:
+    """The pid of the living keeper of the conductor of this home."""
+    try:
+        pid = int((home / "conductor.pid").read_text().split()[1])
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError, IndexError):
+        return None
+    ours = b"holdfast.conductor.daemon" in words and os.fsencode(home) in words
+    return pid if ours else None
 
 
 @contextlib.contextmanager

@@ -28,9 +28,19 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from holdfast.conductor.client import Client, NoConductor
+from holdfast.conductor.keeper import (
+    EXIT_CRASH,
+    EXIT_OK,
+    EXIT_REFUSED,
+    EXIT_USAGE,
+    Keeper,
+    command,
+    open_log,
+    stay_kept,
+)
 from holdfast.runtime.home import Home, UnsafeHome, write_private
 
 if TYPE_CHECKING:
@@ -44,13 +54,6 @@ POLL_S = 0.02
 LOG_BYTES_MAX = 10_000_000
 LOGS_KEPT = 3
 TAIL_LINES = 20
-
-EXIT_OK, EXIT_USAGE, EXIT_REFUSED, EXIT_CRASH = 0, 2, 4, 70
-
-BACKOFF_S_MIN, BACKOFF_S_MAX = 0.05, 5.0
-#: A conductor that lived this long was healthy: the next restart is immediate again.
-HEALTHY_S = 10.0
-CRASHES_MAX = 5
 
 
 class DaemonTrouble(Exception):
@@ -139,9 +142,9 @@ def _try_lock(descriptor: int) -> bool:
 def _launch(home: Home, listen: str | None) -> int:
     """Start a keeper that is nobody's child. Returns where its exit code can be read."""
     ended, told = os.pipe()
-    words = [*_python(home, listen), "--launch", str(told)]
+    words = [*command(home, listen), "--launch", str(told)]
     try:
-        with _open_log(home) as output:
+        with open_log(home) as output:
             subprocess.run(
                 words,
                 check=True,
@@ -241,61 +244,6 @@ def log_tail(home: Home, lines: int = TAIL_LINES, since: int = 0) -> tuple[str, 
         return ()
 
 
-def _open_log(home: Home) -> BinaryIO:
-    """For what a dying Python prints; the conductor itself logs through ``logging``."""
-    descriptor = os.open(home.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    return os.fdopen(descriptor, "wb")
-
-
-def _python(home: Home, listen: str | None) -> list[str]:
-    words = [sys.executable, "-m", "holdfast.conductor.daemon", "--home", str(home.path)]
-    return [*words, "--listen", listen] if listen else words
-
-
-# ---- the keeper ---------------------------------------------------------------------------------
-
-
-class Keeper:
-    """Runs a conductor, again whenever it dies by a signal or a bug."""
-
-    def __init__(self, home: Home, listen: str | None) -> None:
-        self._words = [*_python(home, listen), "--serve", str(os.getpid())]
-        self._asked = False  # to end, and not to start another one
-        self._child: subprocess.Popen[bytes] | None = None
-
-    def keep(self) -> int:
-        """Until asked to end, or until starting again is no use. Returns the last exit code."""
-        signal.signal(signal.SIGTERM, self._end)
-        signal.signal(signal.SIGINT, self._end)
-        pause_s, crashes, code = BACKOFF_S_MIN, 0, EXIT_OK
-        while not self._asked:
-            began = time.monotonic()
-            code = self._live()
-            if code in (EXIT_OK, EXIT_USAGE, EXIT_REFUSED):
-                return code
-            if time.monotonic() - began > HEALTHY_S:
-                pause_s, crashes = BACKOFF_S_MIN, 0
-            crashes += code > 0
-            if crashes > CRASHES_MAX:
-                return code
-            time.sleep(pause_s)
-            pause_s = min(pause_s * 2, BACKOFF_S_MAX)
-        return max(code, EXIT_OK)
-
-    def _live(self) -> int:
-        """One life of a conductor, and how it ended."""
-        with subprocess.Popen(self._words, stdin=subprocess.DEVNULL) as child:
-            self._child = child
-            if self._asked:  # while it was being started
-                child.terminate()
-            return child.wait()
-
-    def _end(self, _signal: int, _frame: object) -> None:
-        self._asked = True
-        if self._child is not None:
-            self._child.terminate()
-
-
 # ---- the conductor ------------------------------------------------------------------------------
 
 
@@ -337,8 +285,10 @@ async def _serve(home: Home, listen: str | None, keeper: int) -> None:
         serving = asyncio.create_task(server.serve(sockets), name="api")
         log.info("serving as %s, generation %d", conductor.works.owner, conductor.lease.generation)
         stopping = asyncio.create_task(conductor.stopping.wait(), name="stopping")
+        kept = asyncio.create_task(stay_kept(home, listen, keeper), name="kept")
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         log.info("detaching: %s", conductor.why_stopping or "the API ended")
+        kept.cancel()
         conductor.works.news.close()
         stopping.cancel()
         server.should_exit = True
@@ -381,7 +331,7 @@ class JsonLines(logging.Formatter):
 
 
 def _begin_log(home: Home) -> None:
-    _open_log(home).close()  # made here so that its mode is 0600
+    open_log(home).close()  # made here so that its mode is 0600
     handler = logging.handlers.RotatingFileHandler(
         home.log_file, maxBytes=LOG_BYTES_MAX, backupCount=LOGS_KEPT, encoding="utf-8"
     )
@@ -401,6 +351,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--listen", metavar="127.0.0.1:PORT")
     parser.add_argument("--launch", type=int, metavar="FD", help=argparse.SUPPRESS)
     parser.add_argument("--serve", type=int, metavar="KEEPER", help=argparse.SUPPRESS)
+    parser.add_argument("--keep", type=int, metavar="CONDUCTOR", help=argparse.SUPPRESS)
     given = parser.parse_args(words)
     if not __debug__:
         print("refused: Python runs with -O, but assertions carry safety here", file=sys.stderr)
@@ -409,6 +360,8 @@ def main(words: list[str] | None = None) -> int:
     home = Home(given.home.absolute())
     if given.serve is not None:
         return serve(home, given.listen, given.serve)
+    if given.keep is not None:
+        return Keeper(home, given.listen).keep(given.keep)
     if given.launch is None:
         return Keeper(home, given.listen).keep()
     if os.fork():

@@ -55,7 +55,9 @@ class Logs(Section):
 class ProcessLimits(Section):
     """rlimits of one instance."""
 
-    memory: Size | None = Field(default=None, description="address space; empty: no limit")
+    memory: Size | None = Field(
+        default=None, description="private writable memory; empty: no limit"
+    )
     open_files: Count = Field(default=4096, ge=16, le=2**20, description="file descriptors")
     processes: Count | None = Field(
         default=None, ge=1, le=2**22, description="processes of this user; empty: no limit"

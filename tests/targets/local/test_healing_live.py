@@ -267,3 +267,25 @@ def test_a_drain_survives_the_supervisor_that_began_it(stage, wait_until, fleet_
     look, answer = asyncio.run(scenario())
     assert {each.release for each in look.fleets} == {"v1", "v2"}
     assert (answer.status, answer.body) == (200, b"v1")
+
+
+@pytest.mark.req("I5")
+def test_an_envoy_that_serves_but_cannot_be_asked_any_more_is_started_afresh(
+    stage, wait_until, fleet_in, monkeypatch
+):
+    """Its admin socket was swept away: without an answer nothing could ever be deployed again."""
+    monkeypatch.setattr("holdfast.targets.local.envoy.UNREACHABLE_S_MAX", 0.5)
+
+    async def scenario():
+        async with stage.serving(1) as target:
+            before = stage.envoy()
+            os.unlink(target.envoy.places.admin)
+            target.envoy.admin.close()
+            async with asyncio.timeout(60):
+                while stage.envoy() == before:
+                    await asyncio.sleep(0.1)
+            await wait_until(target, lambda look: fleet_in(look, "v1").ready == 1)
+            await target.perform(Route((("v1", 100),), 1))
+            return (await stage.get("/")).status
+
+    assert asyncio.run(scenario()) == 200

@@ -31,6 +31,9 @@ _log = logging.getLogger(__name__)
 ACKNOWLEDGE_S = 5.0
 _INSIST_EVERY_S = 1.0
 PATIENCE_S = 2.0  # a start takes 0.1 s on a quiet machine
+#: An Envoy that lives but cannot be asked is started afresh: nothing could be deployed any more.
+UNREACHABLE_S_MAX = 10.0  # its admin socket is gone
+MUTE_S_MAX = 30.0  # it takes the question and never answers
 
 
 def find_binary() -> str:
@@ -79,6 +82,7 @@ class Envoy:
         self._listens = False  # it took the listener as written since it started
         self.deaf: str | None = None  # why it does not listen
         self._looking: asyncio.Task[tuple[Host, ...]] | None = None
+        self._mute_since: float | None = None
 
     # ---- life -----------------------------------------------------------------------------------
 
@@ -250,9 +254,25 @@ class Envoy:
         """A starting Envoy tries the port once. When somebody had it just then, it tries again."""
         while True:
             await asyncio.sleep(_INSIST_EVERY_S)
+            await self._end_when_mute()
             if not self._listens:
                 with contextlib.suppress(Unreachable, OSError):
                     await self._insist()
+
+    async def _end_when_mute(self) -> None:
+        """Kill an Envoy that does not answer; it comes back with the same files."""
+        now = asyncio.get_running_loop().time()
+        try:
+            await self.admin.ask("/stats?filter=nothing")
+        except Unreachable as error:
+            self._mute_since = now if self._mute_since is None else self._mute_since
+            gone = isinstance(error.__cause__, (FileNotFoundError, ConnectionRefusedError))
+            if now - self._mute_since > (UNREACHABLE_S_MAX if gone else MUTE_S_MAX):
+                _log.error("Envoy lives but cannot be asked, so it is started afresh: %s", error)
+                self._mute_since = None
+                self.kill()
+        else:
+            self._mute_since = None
 
     async def _insist(self) -> None:
         path = self.places.file("lds")
