@@ -55,6 +55,7 @@ class Server:
 
     port: int
     authority: Path
+    defined: set[str] = field(default_factory=set)  # kinds that tests made it serve
     _resources: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
     def ask(self, method: str, path: str, body: Any = None, kind: str = "json") -> dict[str, Any]:

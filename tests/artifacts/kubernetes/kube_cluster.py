@@ -85,11 +85,14 @@ def add_node(server: Server, name: str, zone: str, architecture: str = "amd64") 
 
 
 class NodeAgent:
-    """Does for all nodes what their kubelets would; remembers what ``watch`` saw at each look."""
+    """Does for all nodes what their kubelets would; remembers what it saw at each look."""
 
     def __init__(self, server: Server, namespace: str) -> None:
         self.server, self.pods_path = server, f"/api/v1/namespaces/{namespace}/pods"
-        self.seen: list[tuple[int, int]] = []  # pods that are ready, pods that are not ending
+        #: Pods that are ready, and pods that are wanted over all releases. What is wanted is what a
+        #: controller bounds; a pod that shall go may be seen for a moment beside its successor.
+        self.seen: list[tuple[int, int]] = []
+        self._sets_path = f"/apis/apps/v1/namespaces/{namespace}/replicasets"
         self.broken: Callable[[dict[str, Any]], bool] = lambda pod: False
         self._placed: dict[str, float] = {}
         self._stop = threading.Event()
@@ -112,7 +115,9 @@ class NodeAgent:
         while not self._stop.wait(_LOOK):
             pods = self.server.ask("GET", self.pods_path)["items"]
             staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-            self.seen.append((sum(map(is_ready, staying)), len(staying)))
+            sets = self.server.ask("GET", self._sets_path)["items"]
+            wanted = sum(each["spec"]["replicas"] for each in sets)
+            self.seen.append((sum(map(is_ready, staying)), wanted))
             for pod in pods:
                 self._tend(pod)
 

@@ -90,9 +90,10 @@ def install(server: Server, documents: Iterable[dict[str, Any]]) -> None:
     for document in documents:
         key = f"{document['apiVersion']}/{document['kind']}"
         file = directory.index[key]["file"] if key in directory.index else ""
-        if file.startswith("crds"):
+        if file.startswith("crds") and key not in server.defined:
             wanted[key] = (file, "namespace" in document["metadata"])
     for key, (file, namespaced) in wanted.items():
         server.apply(definition(key, directory.read(file), namespaced), dry=False)
     for key in wanted:
         server.wait_for(key)
+        server.defined.add(key)

@@ -89,7 +89,7 @@ def test_a_rolling_update_never_has_fewer_than_ten_or_more_than_twelve(agent, se
     looks = copy.copy(agent.seen)
     assert len(looks) > 3
     assert min(serving for serving, _ in looks) >= 10
-    assert max(pods for _, pods in looks) <= 12
+    assert max(wanted for _, wanted in looks) == 12
 
 
 @pytest.mark.req("T36")
