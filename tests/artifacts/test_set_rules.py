@@ -17,7 +17,7 @@ SPEC = """
 service: shop
 version: 1.2.3
 run: python shop.py
-regions: [{name: us-east-1, primary: true}, {name: eu-west-1, cidr: 10.20.0.0/16}]
+regions: [{name: us-east-1, primary: true}, {name: eu-west-1}]
 observability: {metrics: [{name: sales_total, kind: counter}]}
 """
 LABELS = {"app.kubernetes.io/name": "shop"}
@@ -205,7 +205,7 @@ def test_a_file_of_one_region_only_is_found():
     tree["resilience/aws/us-east-1.yaml"] = [{"a": 1}]
     tree["resilience/aws/eu-west-1.yaml"] = [{"a": 1}]
     assert findings(tree) == []
-    three = SPEC.replace("regions: [", "regions: [{name: ap-southeast-1, cidr: 10.30.0.0/16}, ")
+    three = SPEC.replace("{name: eu-west-1}", "{name: eu-west-1}, {name: ap-southeast-1}")
     assert {each.rule for each in findings(tree, three)} == {"holdfast/region"}
 
 
