@@ -79,6 +79,12 @@ def test_what_no_registry_and_no_cloud_would_take_is_refused(path, wrong, right)
         ("kubernetes.jobs[0].schedule", job(schedule='"* * * *"'), job(schedule='"*/5 1,2 * * *"')),
         ("kubernetes.jobs[0].command", job(command="[]"), job(command="[a, b]")),
         ("kubernetes.jobs[0].name", job(name="a" * 48), job(name="a" * 47)),
+        ("kubernetes.calls[0].to", "kubernetes: {calls: [{to: api.example.com}]}",
+         "kubernetes: {calls: [{to: 203.0.113.7/32}]}"),
+        ("kubernetes.sriov.card", "kubernetes: {sriov: {card: 'eth1; reboot'}}",
+         "kubernetes: {sriov: {card: ens1f0np0}}"),
+        ("kubernetes.sriov.addresses", "kubernetes: {sriov: {addresses: many}}",
+         "kubernetes: {sriov: {addresses: 192.168.64.0/20}}"),
     ],
 )  # fmt: skip
 def test_what_kubernetes_would_refuse_is_refused_before_anything_is_rendered(path, wrong, right):

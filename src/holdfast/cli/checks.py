@@ -98,47 +98,29 @@ def _open_files(where: Where) -> Iterator[Finding]:
     yield Finding("open files", "warn", f"limit {soft}, wanted {OPEN_FILES_WANTED}", costs, fix)
 
 
-#: Kernel setting -> least value, and what a smaller one costs.
-SYSCTLS = {
-    "net.core.somaxconn": (1024, "bursts of new connections wait one second for a retry"),
-    "net.ipv4.tcp_max_syn_backlog": (1024, "bursts of new connections are dropped"),
-    "kernel.pid_max": (32_768, "many replicas run out of process ids"),
-    "fs.file-max": (100_000, "all programs together run out of descriptors"),
-    "fs.inotify.max_user_instances": (128, "Envoy cannot watch its files in many services"),
-}
-PORTS_WANTED = 20_000
-
-
 def _sysctls(where: Where) -> Iterator[Finding]:
-    for name, (least, costs) in SYSCTLS.items():
-        value = _sysctl(name)
-        if value is None:
+    """Against the profile of production nodes; only what is felt on one machine is a warning."""
+    from holdfast.artifacts.kernel import PARAMETERS
+
+    for parameter in PARAMETERS:
+        live = _sysctl(parameter.name)
+        if live is None:
             continue  # this kernel, or this container, does not have it
-        if int(value[0]) >= least:
-            yield Finding(name, "ok", value[0])
+        fix = f"sudo sysctl -w {parameter.name}='{parameter.value}'"
+        if parameter.holds(live):
+            yield Finding(parameter.name, "ok", live)
+        elif parameter.least and not parameter.holds(live, parameter.least):
+            says = f"{live}, wanted {parameter.value}"
+            yield Finding(parameter.name, "warn", says, parameter.costs, fix)
         else:
-            fix = f"sudo sysctl -w {name}={least}"
-            yield Finding(name, "warn", f"{value[0]}, wanted {least}", costs, fix)
-    yield from _port_range()
+            says = f"{live}, a production node has {parameter.value}"
+            yield Finding(parameter.name, "ok", says, f"in production: {parameter.costs}")
 
 
-def _port_range() -> Iterator[Finding]:
-    name = "net.ipv4.ip_local_port_range"
-    value = _sysctl(name)
-    if value is None:
-        return
-    low, high = int(value[0]), int(value[1])
-    if high - low >= PORTS_WANTED:
-        yield Finding(name, "ok", f"{low} to {high}")
-        return
-    costs = f"after {high - low} connections within a minute new ones fail"
-    fix = f"sudo sysctl -w {name}='10240 65000'"
-    yield Finding(name, "warn", f"{low} to {high}", costs, fix)
-
-
-def _sysctl(name: str) -> list[str] | None:
+def _sysctl(name: str) -> str | None:
     try:
-        return Path("/proc/sys", *name.split(".")).read_text(encoding="ascii").split()
+        text = Path("/proc/sys", *name.split(".")).read_text(encoding="ascii")
+        return " ".join(text.split())
     except OSError:
         return None
 

@@ -23,6 +23,7 @@ MORE = (
     "kubernetes: {workload: stateful}\nrun: {command: a, affinity: spread}",
     "kubernetes: {jobs: [{name: migrate, command: [b]}, {name: close-day, command: [b]}]}\n"
     "run: {command: node a}",
+    "kubernetes: {callers: [a], calls: [{to: 203.0.113.0/24}], sriov: {functions: 2, vlan: 3}}",
 )
 
 

@@ -15,7 +15,14 @@ from holdfast.artifacts.check.forms import kind_key
 
 pytestmark = pytest.mark.live
 #: Stored and not only looked at: other objects are admitted by what these say.
-_FIRST = ("Namespace", "PriorityClass", "ServiceAccount", "LimitRange", "ResourceQuota")
+_FIRST = (
+    "Namespace",
+    "RuntimeClass",
+    "PriorityClass",
+    "ServiceAccount",
+    "LimitRange",
+    "ResourceQuota",
+)
 _WITH_PODS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
 
@@ -67,7 +74,9 @@ def pod_of(workload):
 
 
 @pytest.mark.req("T34", "T35", "T36", "T37", "T38", "T39", "T40", "T46", "T47", "T49")
-@pytest.mark.req("T51", "T52", "T53", "T54", "T55", "T145")
+@pytest.mark.req(
+    "T51", "T52", "T53", "T54", "T55", "T145", "T13", "T14", "T33", "T57", "T58", "T59"
+)
 def test_a_real_api_server_takes_every_object_strictly(server, service):
     refused = []
     for each in prepared(server, service):

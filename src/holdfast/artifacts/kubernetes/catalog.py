@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from holdfast.artifacts.artifact import Renderer
 from holdfast.artifacts.kubernetes import (
+    access,
     account,
     adapter,
     disruption,
     gateway,
+    gpu,
     hpa,
     jobs,
     keda,
@@ -17,15 +19,19 @@ from holdfast.artifacts.kubernetes import (
     priority,
     quota,
     service,
+    sriov,
     storage,
     traefik,
     vpa,
     workload,
 )
+from holdfast.artifacts.kubernetes.network import policies
 
 #: Everything but the kustomizations, which list what these render.
 OBJECTS: tuple[Renderer, ...] = (
     account.render,
+    access.render,
+    policies.render,
     workload.render,
     service.render,
     jobs.render,
@@ -41,6 +47,8 @@ OBJECTS: tuple[Renderer, ...] = (
     nginx.render,
     traefik.render,
     prewarming.render,
+    gpu.render,
+    sriov.render,
 )
 
 RENDERERS: tuple[Renderer, ...] = (*OBJECTS, kustomization.over(OBJECTS))

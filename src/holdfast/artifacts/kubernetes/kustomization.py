@@ -22,8 +22,9 @@ _EXPRESSIONS = (
     f"{placement.REQUIRED}/nodeSelectorTerms/0/matchExpressions/-"
 )
 #: Which files there are.
-_BASE_KEYS = ("kubernetes", "autoscaling.by", "autoscaling.metrics", "traffic.protocol")
-_PLATFORM_KEYS = ("autoscaling.by", "autoscaling.metrics")
+_BASE_KEYS = ("kubernetes", "autoscaling.by", "autoscaling.metrics", "traffic.protocol",
+              "resources.gpus")  # fmt: skip
+_PLATFORM_KEYS = ("autoscaling.by", "autoscaling.metrics", "resources.gpus", "kubernetes.sriov")
 _OVERLAY_KEYS = ("service", "kubernetes.workload", "replicas", "regions", "autoscaling")
 
 

@@ -12,7 +12,8 @@ HOST = "kubernetes.io/hostname"
 GPU = "nvidia.com/gpu"
 #: Where the overlay of a region adds what only it knows.
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-KEYS = ("service", "image.platforms", "run.affinity", "resources.hugepages", "resources.gpus")
+KEYS = ("service", "image.platforms", "run.affinity", "resources.hugepages", "resources.gpus",
+        "kubernetes.sriov.functions")  # fmt: skip
 _GONE = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _MOVED_AFTER = 30  # seconds on a node that is gone; the default of 300 is an outage of five minutes
 
@@ -71,9 +72,9 @@ def leaving(service: Service) -> list[Object]:
 
 
 def _tuned(service: Service) -> bool:
-    """Own cores, huge pages and GPUs exist only on nodes that were set up for the service."""
-    given = service.resources
-    return service.run.affinity != "none" or bool(given.hugepages or given.gpus)
+    """Own cores, pages, GPUs and network cards exist only on nodes that were set up for it."""
+    given, direct = service.resources, service.kubernetes.sriov.functions
+    return service.run.affinity != "none" or bool(given.hugepages or given.gpus or direct)
 
 
 def _runnable(service: Service) -> list[Object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.artifacts import names
 from holdfast.artifacts.artifact import Object
-from holdfast.artifacts.kubernetes import environment, placement, probes, words
+from holdfast.artifacts.kubernetes import environment, gpu, placement, probes, sriov, words
 from holdfast.artifacts.kubernetes.hardening import container_context, pod_context
 from holdfast.artifacts.kubernetes.objects import named, present
 from holdfast.spec.model import Service
@@ -17,7 +17,7 @@ JOB_KEYS = tuple(
     ))
 )  # fmt: skip
 #: What shapes the pod of an instance.
-KEYS = tuple(dict.fromkeys((*JOB_KEYS, *probes.KEYS, "rollout.drain")))
+KEYS = tuple(dict.fromkeys((*JOB_KEYS, *probes.KEYS, "rollout.drain", "kubernetes.sriov")))
 _HUGE = "hugepages"
 
 
@@ -30,6 +30,7 @@ def template(service: Service, revision: str, volume: Object | None = None) -> O
     mounts = [volume] if volume else []
     spec = {
         **_pod(service),
+        "runtimeClassName": gpu.runtime(service) or None,
         "priorityClassName": named(service),
         "terminationGracePeriodSeconds": _ending(service),
         "affinity": placement.affinity(service),
@@ -38,7 +39,8 @@ def template(service: Service, revision: str, volume: Object | None = None) -> O
         "containers": [_serving(service, mounts)],
         "volumes": _volumes(service),
     }
-    return {"metadata": {"labels": _labels(service)}, "spec": present(**spec)}
+    metadata = present(labels=_labels(service), annotations=sriov.joined(service))
+    return {"metadata": metadata, "spec": present(**spec)}
 
 
 def job_template(service: Service, suffix: str, command: tuple[str, ...]) -> Object:

@@ -52,6 +52,27 @@ class Job(Section):
     retries: Count = Field(default=2, ge=0, le=100, description="further tries")
 
 
+class Call(Section):
+    """Something outside the namespace that the service may call."""
+
+    to: Text = Field(description="a network, such as 203.0.113.0/24")
+    port: Count = Field(default=443, ge=1, le=65535, description="TCP port there")
+
+
+class Sriov(Section):
+    """Direct access to a network card, past the kernel of the node (SR-IOV)."""
+
+    _short: ClassVar[str | None] = "functions"
+    functions: Count = Field(
+        default=0, ge=0, le=128, description="virtual functions of each card; 0: none"
+    )
+    card: Text = Field(default="eth1", description="the card on the nodes, as the kernel names it")
+    vlan: Count = Field(default=0, ge=0, le=4094, description="of its traffic; 0: untagged")
+    addresses: Text = Field(
+        default="192.168.64.0/20", description="addresses of instances in that network"
+    )
+
+
 class Kubernetes(Section):
     """How the service runs on a Kubernetes cluster."""
 
@@ -72,4 +93,11 @@ class Kubernetes(Section):
     network: Literal["plain", "calico", "cilium"] = Field(
         default="plain", description="the flavour of network policies"
     )
+    callers: tuple[Name, ...] = Field(
+        default=(), description="namespaces whose pods may call the service"
+    )
+    calls: tuple[Call, ...] = Field(
+        default=(), description="what it may call outside, besides its data services"
+    )
+    sriov: Sriov = Field(default=Sriov(), description="direct access to a network card")
     probes: ClusterProbes = Field(default=ClusterProbes(), description="when the kubelet looks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from holdfast.spec.written import size
 
 _HOST = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _FIELD = r"(\*|[A-Za-z0-9]+(-[A-Za-z0-9]+)?)(/[0-9]+)?"
+_CARD = re.compile(r"[A-Za-z0-9._-]{1,15}")  # IFNAMSIZ, linux/if.h
 _CRON = re.compile(rf"{_FIELD}(,{_FIELD})*([ ]{_FIELD}(,{_FIELD})*){{4}}")
 _PAGE = 2 * 2**20
 #: Kubernetes' names end at 63; objects beside the service add a dash and up to 16 letters.
@@ -27,6 +29,7 @@ def check(service: Service) -> Iterator[Finding]:
     yield from _entrance(service)
     yield from _directories(service)
     yield from _jobs(service)
+    yield from _flows(service)
 
 
 def _name(service: Service) -> Iterator[Finding]:
@@ -119,6 +122,24 @@ def _jobs(service: Service) -> Iterator[Finding]:
             wanted = "minute, hour, day, month, weekday"
             found = repr(one_line(job.schedule))
             yield Finding((*path, "schedule"), found, wanted, '"30 22 * * 1-5"')
+
+
+def _flows(service: Service) -> Iterator[Finding]:
+    given, path = service.kubernetes, ("kubernetes",)
+    for index, call in enumerate(given.calls):
+        yield from _network((*path, "calls", index, "to"), call.to)
+    yield from _network((*path, "sriov", "addresses"), given.sriov.addresses)
+    if not _CARD.fullmatch(given.sriov.card):
+        wanted = "the name of a network card, such as eth1"
+        yield Finding((*path, "sriov", "card"), repr(one_line(given.sriov.card)), wanted)
+
+
+def _network(path: Path, given: str) -> Iterator[Finding]:
+    try:
+        ipaddress.ip_network(given)
+    except ValueError:
+        wanted = "a network such as 203.0.113.0/24"
+        yield Finding(path, repr(one_line(given)), wanted)
 
 
 def _once(path: Path, name: str, seen: set[str]) -> Iterator[Finding]:

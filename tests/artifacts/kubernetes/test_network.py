@@ -1,0 +1,129 @@
+"""Network policies: only the needed flows, and the same ones in all three flavours."""
+
+from __future__ import annotations
+
+import pytest
+import upstream
+from kube_objects import rendered, spec
+from net_world import Host, Pod, lets_through
+
+from holdfast.artifacts import names
+
+FLAVOURS = ("plain", "calico", "cilium")
+_KINDS = ("NetworkPolicy", "CiliumNetworkPolicy")
+
+
+def policies(service):
+    return [
+        each
+        for file in rendered(service)
+        if file.path.endswith("networkpolicies.yaml")
+        for each in file.artifact.objects()
+    ]
+
+
+def shop(flavour, more=""):
+    calls = "callers: [checkout], calls: [{to: 203.0.113.0/24, port: 8443}]"
+    return spec(f"kubernetes: {{network: {flavour}, {calls}{more}}}")
+
+
+def own(service, **labels):
+    return Pod(names.namespace(service), {**names.labels(service, "service"), **labels})
+
+
+def in_namespace(service, **labels):
+    return Pod(names.namespace(service), {k.replace("__", "/"): v for k, v in labels.items()})
+
+
+GATEWAY = {"gateway.networking.k8s.io/gateway-name": "shop"}
+DATABASE = {"cnpg.io/cluster": "shop-db", "cnpg.io/podRole": "instance"}
+PROMETHEUS = Pod("monitoring", {"app.kubernetes.io/name": "prometheus"})
+ISTIOD = Pod("istio-system", {"app": "istiod"})
+STRANGER = Pod("other", {"app": "stranger"})
+#: Sender, taker, port, and whether they may. ``own`` is an instance of the service.
+FLOWS = {
+    "the gateway calls an instance": (GATEWAY, "own", 8080, True),
+    "the gateway calls another port": (GATEWAY, "own", 9999, False),
+    "the world calls the gateway": (Host("198.51.100.7"), GATEWAY, 443, True),
+    "the world calls an instance": (Host("198.51.100.7"), "own", 8080, False),
+    "the world calls the database": (Host("198.51.100.7"), DATABASE, 5432, False),
+    "a named caller calls": (Pod("checkout", {}), "own", 8080, True),
+    "a stranger calls": (STRANGER, "own", 8080, False),
+    "a stranger calls the database": (STRANGER, DATABASE, 5432, False),
+    "a stranger in the namespace calls": ({"app": "stranger"}, "own", 8080, False),
+    "a stranger in the namespace calls out": ({"app": "stranger"}, Host("203.0.113.5"), 443, False),
+    "an instance calls the database": ("own", DATABASE, 5432, True),
+    "an instance calls the database's status": ("own", DATABASE, 8000, False),
+    "an instance calls a peer": ("own", "own", 8080, True),
+    "an instance calls a stranger": ("own", STRANGER, 80, False),
+    "an instance calls what it may": ("own", Host("203.0.113.5"), 8443, True),
+    "an instance calls cloud storage": ("own", Host("52.216.0.1"), 443, True),
+    "an instance calls the world": ("own", Host("52.216.0.1"), 80, False),
+    "an instance asks for credentials of its node": ("own", Host("169.254.169.254"), 443, False),
+    "the scraper reads the sidecar": (PROMETHEUS, "own", 15020, True),
+    "the scraper passes the sidecar": (PROMETHEUS, "own", 22, False),
+    "an instance sends spans": ("own", Pod("tracing", {"app": "any"}), 4317, True),
+    "an instance asks the mesh": ("own", ISTIOD, 15012, True),
+    "a copy follows the database": (DATABASE, DATABASE, 5432, True),
+    "the database's operator looks": (Pod("cnpg-system", {}), DATABASE, 8000, True),
+    "the database's operator calls an instance": (Pod("cnpg-system", {}), "own", 8080, False),
+    "the database copies to cloud storage": (DATABASE, Host("52.216.0.1"), 443, True),
+    "the database calls an instance": (DATABASE, "own", 8080, False),
+}  # fmt: skip
+
+
+def end(service, given):
+    if given == "own":
+        return own(service)
+    return Pod(names.namespace(service), given) if isinstance(given, dict) else given
+
+
+@pytest.mark.req("T33", "T57")
+@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("flow", FLOWS)
+def test_only_the_needed_flows_are_let_through(flavour, flow):
+    service = shop(flavour)
+    sender, taker, port, wanted = FLOWS[flow]
+    got = lets_through(policies(service), end(service, sender), end(service, taker), port)
+    assert got is wanted
+
+
+@pytest.mark.req("T33", "T57")
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_pod_that_nobody_named_may_neither_take_nor_send(flavour):
+    service = shop(flavour)
+    unknown = Pod("shop", {"app": "new"})
+    for other in (own(service), STRANGER, Host("198.51.100.7"), Pod("shop", DATABASE)):
+        for port in (80, 443, 5432, 8080):
+            assert not lets_through(policies(service), unknown, other, port)
+            assert not lets_through(policies(service), other, unknown, port)
+
+
+@pytest.mark.req("T57")
+@pytest.mark.parametrize(
+    ("ingress", "namespace"), [("nginx", "ingress-nginx"), ("traefik", "traefik")]
+)
+def test_another_door_is_the_only_door(ingress, namespace):
+    service = shop("plain", f", ingress: {ingress}, mesh: none")
+    assert lets_through(policies(service), Pod(namespace, {}), own(service), 8080)
+    gateway = Pod("shop", GATEWAY)
+    assert not lets_through(policies(service), gateway, own(service), 8080)
+    assert lets_through(policies(service), PROMETHEUS, own(service), 8080)
+    assert not lets_through(policies(service), own(service), ISTIOD, 15012)
+
+
+@pytest.mark.req("T33")
+def test_every_flavour_is_accepted_by_its_upstream(service):
+    for flavour in FLAVOURS:
+        given = service.kubernetes.model_copy(update={"network": flavour})
+        changed = service.model_copy(update={"kubernetes": given})
+        upstream.assert_accepted(rendered(changed), "kubernetes/base/networkpolicies.yaml")
+
+
+@pytest.mark.req("T57")
+def test_data_services_that_are_not_there_have_no_policies():
+    none = "{database: none, cache: none, queue: none, objects: none}"
+    service = spec(f"resilience: {none}")
+    found = {each["metadata"]["name"] for each in policies(service)}
+    assert found == {"shop-default-deny", "shop-dns", "shop", "shop-calls", "shop-gateway"}
+    assert not lets_through(policies(service), own(service), Host("52.216.0.1"), 443)
