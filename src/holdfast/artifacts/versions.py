@@ -94,8 +94,6 @@ ZIG = "0.17.1"
 #: The first release whose signatures are bundles in the registry by default (sigstore/cosign).
 COSIGN = "3.0.4"
 
-UNPINNED: tuple[Image, ...] = ()
-
 #: The release of Argo CD whose objects are rendered (argoproj/argo-cd, tag v3.5.1), its image's
 #: digest read in three public repositories that pin the same tag.
 ARGO_CD_COMMIT = "109ca7ca71139e514114499d294a492e7910a965"
@@ -104,3 +102,11 @@ ARGO_CD = Image(
     "v3.5.1",
     "sha256:0deb1a1c917629b960ead995ae3b6069450a866992676599658687ef9a641ee8",
 )
+#: Objects of the cluster as metrics (kubernetes/kube-state-metrics v2.17.0).
+KUBE_STATE_METRICS = Image("registry.k8s.io/kube-state-metrics/kube-state-metrics", "v2.17.0")
+#: The build that the Fluent operator runs (fluent/fluent-operator, cmd/fluent-watcher).
+FLUENT_BIT = Image("ghcr.io/fluent/fluent-operator/fluent-bit", "v4.2.0")
+#: Has the shell and the curl that set it up (elastic/elasticsearch v9.2.0).
+ELASTICSEARCH = Image("docker.elastic.co/elasticsearch/elasticsearch", "9.2.0")
+
+UNPINNED: tuple[Image, ...] = (KUBE_STATE_METRICS, FLUENT_BIT, ELASTICSEARCH)

@@ -14,7 +14,10 @@ _OPERATORS = (
     "app.kubernetes.io/part-of", "kubernetes.io/metadata.name",
     "elasticsearch.k8s.elastic.co/", "common.k8s.elastic.co/",
     "istio", "gateway.networking.k8s.io/", "job-name", "role",
+    "service.istio.io/", "operated-", "fluentbit.fluent.io/",
 )  # fmt: skip
+#: The same where only the value tells: the OpenTelemetry operator names what it makes so.
+_MADE = {"app.kubernetes.io/component": "opentelemetry-collector"}
 #: kind -> where its selector of pods is, and whether it is a plain map of labels.
 _OF_PODS = {
     "Service": (("spec", "selector"), True),
@@ -53,7 +56,7 @@ def _of_pods(item: Item, whole: Whole) -> Iterator[Finding]:
     if not isinstance(said, dict) or not said:
         return  # everything in the namespace, or nothing on purpose
     selector = {"matchLabels": said} if plain else said
-    if _is_operators(selector):
+    if _is_operators(selector) or _of_others(item, whole):
         return
     if not any(chosen(selector, pods.labels) for pods in whole.pods):
         found = f"a selector that no pod has: {_words(selector)}"
@@ -95,7 +98,15 @@ def _of_services(monitor: Item, whole: Whole) -> Iterator[Finding]:
             yield monitor.finding("port", place, f"the port {port}", f"one of {_list(ports)}")
 
 
+def _of_others(item: Item, whole: Whole) -> bool:
+    """A monitor of a namespace in which the set itself runs nothing."""
+    spaces = items(item.body, "spec", "namespaceSelector", "matchNames")
+    return bool(spaces) and not any(pods.item.namespace in spaces for pods in whole.pods)
+
+
 def _is_operators(selector: dict[str, Any]) -> bool:
+    if any(table(selector, "matchLabels").get(key) == value for key, value in _MADE.items()):
+        return True
     keys = [*table(selector, "matchLabels")]
     keys += [str(at(each, "key")) for each in items(selector, "matchExpressions")]
     plain = [key.rpartition(":")[2] for key in keys]

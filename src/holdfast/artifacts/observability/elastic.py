@@ -237,7 +237,7 @@ def _job(name: str) -> Object:
     secret = {"name": f"{NAME}-es-elastic-user", "key": "elastic"}
     container: Object = {
         "name": "setup",
-        "image": f"docker.elastic.co/elasticsearch/elasticsearch:{thirdparty.ELASTIC}",
+        "image": thirdparty.ELASTICSEARCH.reference,
         "command": ["/bin/sh", "-c", _SCRIPT],
         "env": [
             {"name": "HOST", "value": HOST},

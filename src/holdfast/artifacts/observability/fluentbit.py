@@ -15,6 +15,8 @@ from holdfast.artifacts.observability import elastic, objects, thirdparty
 from holdfast.artifacts.observability.objects import LOGGING
 from holdfast.spec.model import Service
 
+#: The label of the pods that the operator makes.
+CHOSEN: Final = {"fluentbit.fluent.io/daemon": "fluent-bit"}
 _API = "fluentbit.fluent.io/v1alpha2"
 _TAG = "kube.*"
 _TIME = "%Y-%m-%dT%H:%M:%S.%LZ"
@@ -80,7 +82,7 @@ def _daemon() -> Object:
     spec: Object = {
         "image": thirdparty.FLUENT_BIT.reference,
         "fluentBitConfigName": "fluent-bit",
-        "labels": objects.labels("fluent-bit"),
+        "labels": {**objects.labels("fluent-bit"), **CHOSEN},
         "ports": [{"name": "metrics", "containerPort": 2021, "protocol": "TCP"}],
         "positionDB": {"hostPath": {"path": "/var/lib/fluent-bit"}},
         "resources": objects.resources("50m", "64Mi", "256Mi"),

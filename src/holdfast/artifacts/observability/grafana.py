@@ -16,10 +16,15 @@ from holdfast.spec.model import Service
 _API = "grafana.integreatly.org/v1beta1"
 _PATH = "observability/grafana"
 _ROWS = {"trading": "T102", "system": "T103", "cost": "T104", "objectives": "T105"}
-_KEYS = (
-    "service", "traffic.protocol", "promises", "kubernetes", "resilience",
-    "observability.metrics", "observability.keep_metrics",
-)  # fmt: skip
+_SOURCE = ("service", "traffic.protocol")
+_KEYS = {
+    "trading": (*_SOURCE, "promises", "observability.metrics"),
+    "system": (*_SOURCE, "promises.p99", "kubernetes.namespace", "resilience"),
+    "cost": ("service", "kubernetes.namespace", "kubernetes.workload", "resilience.database"),
+    "objectives": (*_SOURCE, "kubernetes.mesh", "kubernetes.ingress", "promises.availability",
+                   "promises.p99", "observability.keep_metrics"),
+}  # fmt: skip
+_ALL = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in keys))
 _INSTANCE = {"instanceSelector": {"matchLabels": {"app.kubernetes.io/name": "grafana"}}}
 
 
@@ -29,10 +34,10 @@ def render(service: Service) -> Iterator[Artifact]:
         row = _ROWS[board.name]
         rows = ("T101", row, "P8") if board.name == "objectives" else ("T101", row)
         path = f"{_PATH}/dashboards/{board.name}.json"
-        yield Artifact(path, page, f"{board.title}: {board.about}", _KEYS, rows)
+        yield Artifact(path, page, f"{board.title}: {board.about}", _KEYS[board.name], rows)
     yield Artifact(
         f"{_PATH}/dashboards.yaml", [_object(service, board.name, page) for board, page in pages],
-        "The dashboards as objects of Grafana's operator.", _KEYS, ("T101",),
+        "The dashboards as objects of Grafana's operator.", _ALL, ("T101",),
     )  # fmt: skip
     yield Artifact(
         f"{_PATH}/grafana.yaml", list(_grafana()),

@@ -127,7 +127,7 @@ def _cleaner(service: Service) -> Object:
     days = max(1, round(service.observability.keep_traces / elastic.DAY))
     container: Object = {
         "name": "cleaner",
-        "image": f"docker.elastic.co/elasticsearch/elasticsearch:{thirdparty.ELASTIC}",
+        "image": thirdparty.ELASTICSEARCH.reference,
         "command": ["/bin/bash", "-c", _SCRIPT],
         "env": [
             {"name": "DAYS", "value": str(days)},

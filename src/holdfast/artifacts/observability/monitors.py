@@ -20,7 +20,7 @@ from holdfast.artifacts.names import (
     port_name,
     selector,
 )
-from holdfast.artifacts.observability import objects
+from holdfast.artifacts.observability import fluentbit, objects
 from holdfast.artifacts.observability.objects import MONITORING
 from holdfast.spec.model import Service
 
@@ -32,7 +32,7 @@ def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
         f"{_PATH}/service-monitors.yaml", [*_own(service), *_data(service)],
         "The service, what its data lives in, and its way in, as Prometheus finds them.",
-        ("service", "traffic.port", "traffic.protocol", "kubernetes", "resilience",
+        ("service", "traffic.protocol", "kubernetes", "resilience",
          "observability.metrics_path", "observability.scrape", "probes.ready.path"),
         ("T86", "T89", "T90"),
     )  # fmt: skip
@@ -180,7 +180,7 @@ _PLATFORM: Mapping[str, Watched] = {
     "otel-collector": Watched(objects.TRACING, _COLLECTORS),
     "otel-spans": Watched(objects.TRACING, _COLLECTORS, "spans", honest=True),
     "jaeger": Watched(objects.LOGGING, _COLLECTORS),
-    "fluent-bit": Watched(objects.LOGGING, _named("fluent-bit")),
+    "fluent-bit": Watched(objects.LOGGING, fluentbit.CHOSEN),
 }
 _WAYS_IN: Mapping[str, Watched] = {
     "nginx": Watched("ingress-nginx", _named("ingress-nginx")),

@@ -39,7 +39,7 @@ def render(service: Service) -> Iterator[Artifact]:
             f"observability/overlays/{region.name}/prometheus.yaml",
             _prometheus(service, region),
             f"The Prometheus of {region.name}; all it scrapes carries the region's name.",
-            ("service", "regions", "observability.scrape", "observability.keep_metrics",
+            ("regions", "observability.scrape", "observability.keep_metrics",
              "observability.replicas"),
             ("T86",),
         )  # fmt: skip

@@ -17,7 +17,7 @@ JOBS = ("service", "envoy", "conductor", "node", "alertmanager")
 
 
 def render(service: Service) -> Iterator[Artifact]:
-    keys = ("service", "observability.scrape", "observability.metrics_path", "regions")
+    keys = ("observability.scrape", "observability.metrics_path", "regions")
     yield Artifact(
         "observability/prometheus/prometheus.yml",
         configuration(service),

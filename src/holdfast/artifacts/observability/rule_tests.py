@@ -35,12 +35,10 @@ def render(service: Service) -> Iterator[Artifact]:
             _file(service, place),
             "Unit tests of the rules: promtool test rules.",
             (
-                "service", "traffic.protocol", "promises.availability", "promises.p99", "regions",
+                "service", "traffic.protocol", "promises.availability", "regions",
                 "kubernetes.namespace", "kubernetes.mesh", "kubernetes.ingress",
-                "observability.scrape",
             ) if place == "kubernetes" else (
                 "service", "traffic.protocol", "promises.availability", "regions",
-                "observability.scrape", "kubernetes.mesh", "kubernetes.ingress",
             ),
             ("P8", "T106"),
         )  # fmt: skip

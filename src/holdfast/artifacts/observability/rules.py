@@ -20,10 +20,13 @@ from holdfast.artifacts.observability.rule import RULES, Condition, alert, group
 from holdfast.artifacts.signals import Place
 from holdfast.spec.model import Service
 
-_KEYS = (
-    "service", "traffic.protocol", "promises", "kubernetes", "resilience", "rollout", "delivery",
-    "probes.start_within", "observability.metrics", "observability.scrape",
-    "observability.keep_metrics",
+_EVERYWHERE = (
+    "service", "traffic.protocol", "promises", "rollout", "delivery", "observability.metrics",
+    "observability.scrape", "observability.keep_metrics",
+)  # fmt: skip
+_KEYS = (*_EVERYWHERE, "kubernetes", "resilience", "probes.start_within")
+_LOCAL_KEYS = (
+    *_EVERYWHERE, "traffic.breaker.max_requests", "kubernetes.mesh", "kubernetes.ingress",
 )  # fmt: skip
 
 
@@ -69,7 +72,7 @@ def _file(service: Service, place: Place) -> Artifact:
         f"{RULES}/{place}.yml",
         {"groups": groups(service, place)},
         f"Signals, error budgets and alerts {where}; each alert names its runbook.",
-        _KEYS if place == "kubernetes" else (*_KEYS, "traffic.breaker.max_requests"),
+        _KEYS if place == "kubernetes" else _LOCAL_KEYS,
         ("T86", "T89", "T105", "T106", "P8"),
     )
 

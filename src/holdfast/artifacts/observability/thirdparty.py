@@ -1,14 +1,20 @@
 """Programs of this family by exact version and, where it was found in public lock files, digest.
 
 Each digest was seen in several public repositories beside its tag (``prom/prometheus:v3.14.0@...``
-and so on); where none was found the image is in ``UNPINNED`` and ``holdfast check`` says so.
+and so on); those without one are listed as unpinned in ``artifacts/versions.py``.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from holdfast.artifacts.versions import Image
+from holdfast.artifacts.versions import ELASTICSEARCH, FLUENT_BIT, KUBE_STATE_METRICS, Image
+
+__all__ = [
+    "ALERTMANAGER", "BLACKBOX", "COLLECTOR", "ELASTIC", "ELASTICSEARCH", "FLUENT_BIT",
+    "GRAFANA", "JAEGER", "KUBE_STATE_METRICS", "NODE_EXPORTER", "PROMETHEUS",
+    "REDIS_EXPORTER",
+]  # fmt: skip
 
 PROMETHEUS: Final = Image(
     "docker.io/prom/prometheus", "v3.14.0",
@@ -26,9 +32,6 @@ BLACKBOX: Final = Image(
     "docker.io/prom/blackbox-exporter", "v0.27.0",
     "sha256:a50c4c0eda297baa1678cd4dc4712a67fdea713b832d43ce7fcc5f9bea05094d",
 )  # fmt: skip
-KUBE_STATE_METRICS: Final = Image(
-    "registry.k8s.io/kube-state-metrics/kube-state-metrics", "v2.17.0"
-)
 REDIS_EXPORTER: Final = Image(
     "docker.io/oliver006/redis_exporter", "v1.90.0",
     "sha256:a129504e65b87c54f79bc92f1afc403475e8ff646a3d7512de469904ceddf986",
@@ -45,8 +48,5 @@ GRAFANA: Final = Image(
     "docker.io/grafana/grafana", "12.1.1",
     "sha256:a1701c2180249361737a99a01bc770db39381640e4d631825d38ff4535efa47d",
 )  # fmt: skip
-FLUENT_BIT: Final = Image("ghcr.io/fluent/fluent-operator/fluent-bit", "v4.2.0")
-#: Elastic's operator chooses the image by this version (elastic/cloud-on-k8s v3.5.0).
-ELASTIC: Final = "9.2.0"
-
-UNPINNED: Final = (KUBE_STATE_METRICS, FLUENT_BIT)
+#: Elastic's operator chooses its images by this version (elastic/cloud-on-k8s v3.5.0).
+ELASTIC: Final = ELASTICSEARCH.tag
