@@ -313,6 +313,21 @@ def test_jaeger_keeps_spans_as_long_as_the_spec_says_in_the_logs_elasticsearch(m
     assert role["names"] == [f"{index}-*"]
 
 
+@pytest.mark.req("T91", "T96")
+def test_users_of_elasticsearch_have_one_role_each_and_a_password_nobody_wrote_down(mine):
+    (cluster,) = objects(mine, "Elasticsearch")
+    named = {each["secretName"] for each in cluster["spec"]["auth"]["fileRealm"]}
+    made = {each["metadata"]["name"]: each["spec"] for each in objects(mine, "ExternalSecret")}
+    assert named == set(made)
+    (roles,) = (s for s in objects(mine, "Secret") if s["metadata"]["name"] == "logs-roles")
+    known = yaml.safe_load(roles["stringData"]["roles.yml"])
+    generators = {each["metadata"]["name"] for each in objects(mine, "Password")}
+    for spec in made.values():
+        assert spec["target"]["template"]["data"]["roles"] in known
+        assert spec["dataFrom"][0]["sourceRef"]["generatorRef"]["name"] in generators
+        assert spec["target"]["template"]["data"]["password"] == "{{ .password }}"
+
+
 def test_the_kustomization_lists_every_object_and_nothing_that_is_not_there(service, mine):
     (base,) = mine["observability/kustomization.yaml"]
     listed = {f"observability/{each}" for each in base["resources"]}

@@ -14,7 +14,7 @@ from holdfast.spec.model import Service
 NAME: Final = "logs"
 HOST: Final = f"{NAME}-es-http.{LOGGING}.svc"
 CERTIFICATE: Final = f"{NAME}-es-http-certs-public"
-#: Who may add log lines: keys ``username``, ``password`` and ``roles``, out of Vault.
+#: Who may add log lines: keys ``username``, ``password`` and ``roles``.
 WRITER: Final = "logs-writer"
 SPANS: Final = "jaeger-elasticsearch"  # the same for Jaeger
 POLICY: Final = "holdfast-logs"
@@ -25,7 +25,7 @@ def render(service: Service) -> Iterator[Artifact]:
     keys = ("observability.keep_logs",)
     yield Artifact(
         "observability/logging/elasticsearch.yaml",
-        [_space(), _role(), writer(WRITER, "log_writer"), _cluster()],
+        [_space(), _role(), *writer(WRITER, "fluent-bit", "log_writer"), _cluster()],
         "Elasticsearch: three nodes in three zones, encrypted, with roles for who writes.", (),
         ("T91", "T93"),
     )  # fmt: skip
@@ -122,20 +122,21 @@ def _role() -> Object:
     return objects.thing("v1", "Secret", "logs-roles", LOGGING, type="Opaque", stringData=data)
 
 
-def writer(name: str, role: str) -> Object:
-    """A name and a password out of Vault; the role is the only one they have."""
-    data = [
-        {"secretKey": each, "remoteRef": {"key": f"{LOGGING}/{name}", "property": each}}
-        for each in ("username", "password")
-    ]
-    words = {"username": "{{ .username }}", "password": "{{ .password }}", "roles": role}
+def writer(name: str, user: str, role: str) -> list[Object]:
+    """A user with a password that is made in the cluster, once, and the only role it has."""
+    generators = "generators.external-secrets.io/v1alpha1"
+    made = {"length": 40, "digits": 10, "symbols": 0, "noUpper": False, "allowRepeat": True}
+    generator = {"apiVersion": generators, "kind": "Password", "name": name}
+    words = {"username": user, "password": "{{ .password }}", "roles": role}
     spec = {
-        "refreshInterval": "1h",
-        "secretStoreRef": {"kind": "ClusterSecretStore", "name": "vault"},
+        "refreshPolicy": "CreatedOnce",
         "target": {"name": name, "template": {"type": "kubernetes.io/basic-auth", "data": words}},
-        "data": data,
+        "dataFrom": [{"sourceRef": {"generatorRef": generator}}],
     }
-    return objects.thing("external-secrets.io/v1", "ExternalSecret", name, LOGGING, spec=spec)
+    return [
+        objects.thing(generators, "Password", name, LOGGING, spec=made),
+        objects.thing("external-secrets.io/v1", "ExternalSecret", name, LOGGING, spec=spec),
+    ]
 
 
 def _kibana() -> Object:

@@ -21,7 +21,7 @@ def render(service: Service) -> Iterator[Artifact]:
         "observability/tracing/jaeger.yaml",
         [
             objects.account("jaeger", LOGGING),
-            elastic.writer(elastic.SPANS, "span_writer"),
+            *elastic.writer(elastic.SPANS, "jaeger", "span_writer"),
             _jaeger(),
             _cleaner(service),
         ],

@@ -14,6 +14,7 @@ from holdfast.artifacts.artifact import Artifact, Object
 from holdfast.artifacts.names import (
     RELEASE_LABEL,
     duration,
+    family,
     host,
     labels,
     namespace,
@@ -134,7 +135,7 @@ def _data(service: Service) -> Iterator[Object]:
     if data.database == "postgres":
         yield pods("db", {"cnpg.io/cluster": f"{own}-db"}, "metrics")
     if data.database == "cockroach":
-        name = {"app.kubernetes.io/name": "cockroachdb"}
+        name = {**family(service), "app.kubernetes.io/component": "cockroachdb"}
         yield pods("db", name, "http", "/_status/vars")
     if data.cache == "redis":
         yield pods("cache", {"app.kubernetes.io/name": f"{own}-cache-exporter"}, "metrics")
