@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.complaint import EXIT_OF_STATUS
+from holdfast.cli.complaint import EXIT_OF_STATUS, translate
 from holdfast.rollout.model import Ending, Finished, RevertOrdered, Started, StepEntered
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "exit-codes.md"
@@ -148,3 +148,13 @@ def test_a_conductor_that_hangs_is_told_while_it_is_waited_for(shell):
         assert time.monotonic() - began < 10  # long before the command gives up
         process.kill()
         assert process.communicate()[0] == ""  # what programs read stays clean
+
+
+def test_ctrl_c_in_the_middle_of_an_import_is_an_interruption_whatever_a_library_made_of_it():
+    try:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ValueError("a schema that cannot be built") from error
+    except ValueError as wrapped:
+        assert translate(wrapped).exit_code == 130

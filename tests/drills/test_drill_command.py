@@ -11,10 +11,12 @@ from click.testing import CliRunner
 
 from holdfast.cli.drill import command
 from holdfast.conductor.wiring import ledger_origin
-from holdfast.drills.catalog import DRILLS, choose
+from holdfast.drills import session
+from holdfast.drills.catalog import DRILLS, Act, Drill, choose
 from holdfast.drills.keeping import STREAM, remember
 from holdfast.drills.promises import Promise, find
 from holdfast.drills.report import Report
+from holdfast.drills.stage import NoStage
 from holdfast.drills.telling import Teller
 from holdfast.ledger import Ledger
 from holdfast.runtime.home import Home
@@ -41,6 +43,26 @@ def test_every_promise_has_a_drill(promise: str) -> None:
 def test_drills_can_be_chosen_by_name() -> None:
     assert [d.name for d in choose(["rollback"])] == ["rollback"]
     assert choose([]) == DRILLS
+
+
+def a_drill(name: str, play) -> Drill:
+    return Drill(name, ("P1",), "a test", play)
+
+
+def test_a_drill_without_a_stage_keeps_what_the_others_found(monkeypatch) -> None:
+    def no_stage(_ground):
+        raise NoStage("port 1 is taken")
+
+    monkeypatch.setattr(session, "find_example", lambda: Path("/nowhere"))
+    act = Act("good", "Good", None, (), (find(Promise("P1", "says", "s", 5.0), "good", 0.1, 3),))
+    drills = [a_drill("good", lambda _ground: act), a_drill("bad", no_stage)]
+    told = io.StringIO()
+    report = session.run_drills(drills, Teller(told), True, 2, "holdfast drill")
+    assert [finding.drill for finding in report.findings] == ["good"]
+    assert report.unplayed == (("bad", "port 1 is taken"),) and report.code == 5
+    assert "port 1 is taken" in told.getvalue()
+    with pytest.raises(NoStage):
+        session.run_drills(drills[1:], Teller(told), True, 2, "holdfast drill")
 
 
 class Findings(Report):

@@ -66,3 +66,10 @@ def test_a_secret_file_is_written_0600_and_refused_when_others_may_read_it(tmp_p
     with pytest.raises(UnsafeHome, match="0644"):
         read_private(path)
     assert [p.name for p in tmp_path.iterdir()] == ["tokens.json"]
+
+
+def test_a_directory_of_other_things_is_refused_and_left_as_it_was(tmp_path):
+    (tmp_path / "passwd").write_text("root")
+    with pytest.raises(UnsafeHome, match="such as passwd"):
+        Home(tmp_path).ensure()
+    assert [path.name for path in tmp_path.iterdir()] == ["passwd"]

@@ -83,7 +83,7 @@ def translate(error: BaseException) -> Complaint:
     """The one table from errors to words."""
     if isinstance(error, Complaint):
         return error
-    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+    if isinstance(error, (KeyboardInterrupt, click.Abort)) or _interrupted(error):
         return Complaint("interrupted", code="interrupted", exit_code=INTERRUPTED)
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "holdfast"
@@ -96,6 +96,14 @@ def translate(error: BaseException) -> Complaint:
     if isinstance(error, OSError):
         return _of_system(error)
     return _crash(error)
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Was it Ctrl-C in the middle of an import? Libraries wrap it in errors of their own."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, KeyboardInterrupt):
+        inner = inner.__cause__ or inner.__context__
+    return inner is not None
 
 
 def _of_system(error: OSError) -> Complaint:

@@ -37,7 +37,7 @@ from holdfast.targets.base import Bundle, Refused, Target, TargetError
 
 log = logging.getLogger("holdfast.conductor")
 
-RETRY_S = 1.0
+RETRY_S, RETRY_S_MAX = 1.0, 30.0
 DETACH_S_MAX = 10.0
 FIRST_LOOK_S_MAX = 1.0
 
@@ -168,8 +168,13 @@ class Station:
                 await self._have.target.aclose()
 
     async def _keep(self, on_lost: Callable[[Lost], None]) -> None:
-        """A failure of one service is its own: it is said, and tried again."""
+        """A failure of one service is its own: it is said, and tried again, ever less often.
+
+        Each try is a fact in the ledger, which must not grow by one a second for days.
+        """
+        pause = RETRY_S
         while True:
+            began = self.post.now()
             try:
                 await self._prepare_wanted()
                 await self.post.run()
@@ -180,7 +185,9 @@ class Station:
             except Exception as error:
                 log.exception("%s: the turn failed", self.name)
                 self._say(f"{type(error).__name__}: {error}")
-            await asyncio.sleep(RETRY_S)
+            lived = self.post.now() - began
+            pause = RETRY_S if lived > RETRY_S_MAX else min(pause * 2, RETRY_S_MAX)
+            await asyncio.sleep(pause)
 
     def _say(self, trouble: str) -> None:
         if trouble != self._failing:

@@ -11,7 +11,14 @@ from typing import Any
 
 from holdfast.drills import plots
 from holdfast.drills.catalog import Act
-from holdfast.drills.promises import Finding, exit_code, show, show_bound, show_bound_of_zero
+from holdfast.drills.promises import (
+    UNDECIDED,
+    Finding,
+    exit_code,
+    show,
+    show_bound,
+    show_bound_of_zero,
+)
 from holdfast.drills.record import Record
 from holdfast.drills.scenes import Scene
 
@@ -68,6 +75,7 @@ class Report:
     command: str  # how to do it again
     seconds: float
     made_at: float = field(default_factory=time.time)
+    unplayed: tuple[tuple[str, str], ...] = ()  # drill and why it could not be played
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -75,7 +83,8 @@ class Report:
 
     @property
     def code(self) -> int:
-        return exit_code(self.findings)
+        code = exit_code(self.findings)
+        return UNDECIDED if self.unplayed and code == 0 else code
 
     def as_json(self) -> dict[str, Any]:
         """For machines. Infinity and nan become null: not every reader takes them."""
@@ -86,6 +95,7 @@ class Report:
                 "machine": dict(self.machine),
                 "command": self.command,
                 "exit_code": self.code,
+                "unplayed": [{"drill": name, "why": why} for name, why in self.unplayed],
                 "findings": [finding.as_json() for finding in self.findings],
                 "acts": [_act_json(act) for act in self.acts],
             }
@@ -172,6 +182,9 @@ def _banner(report: Report) -> str:
         "broken": f"{marks.count('broken')} of {len(marks)} promises were broken.",
         "void": f"{marks.count('void')} of {len(marks)} measurements say nothing.",
     }[word]
+    if report.unplayed:
+        head = "" if word == "void" and "void" not in marks else head
+        head += " Not played: " + "; ".join(f"{name} ({why})" for name, why in report.unplayed)
     rest = f"{failed:,} of {requests:,} requests failed."
     if not failed and requests:
         rest += f" ({show_bound_of_zero(requests).partition(': ')[2]})"

@@ -19,7 +19,11 @@ ENGINE_PROMISES = Promises(throughput=1e6, p99=0.010)
 def run_drills(
     drills: Sequence[Drill], teller: Teller, quick: bool, replicas: int, command: str
 ) -> Report:
-    """Play them all. A generator that broke is tried once more: it says nothing of Holdfast."""
+    """Play them all. A generator that broke is tried once more: it says nothing of Holdfast.
+
+    A drill without a stage is told in the report and keeps what the others found; ``NoStage``
+    is raised when none could be played.
+    """
     ground = Ground(
         tell=teller,
         promises=catalogue(ENGINE_PROMISES),
@@ -29,8 +33,19 @@ def run_drills(
         spec_path=find_example(),
     )
     began = time.monotonic()
-    acts = [_play(drill, ground, teller) for drill in drills]
-    return Report(tuple(acts), machine_facts(), command, time.monotonic() - began)
+    acts: list[Act] = []
+    unplayed: list[tuple[str, str]] = []
+    for drill in drills:
+        try:
+            acts.append(_play(drill, ground, teller))
+        except NoStage as error:
+            teller.say(f"not played: {error.detail}", "bad")
+            unplayed.append((drill.name, error.detail))
+            trouble = error
+    if not acts:
+        raise trouble
+    seconds = time.monotonic() - began
+    return Report(tuple(acts), machine_facts(), command, seconds, unplayed=tuple(unplayed))
 
 
 def _play(drill: Drill, ground: Ground, teller: Teller) -> Act:

@@ -12,6 +12,7 @@ that another user owns or that others may write to is refused instead of repaire
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from dataclasses import dataclass
@@ -87,9 +88,21 @@ class Home:
 
     def ensure(self) -> Home:
         """The same home, existing, private and checked. Raises ``UnsafeHome``."""
+        self._refuse_a_foreign_directory()
         for directory in (self.path, self.keys, self.services):
             make_private(directory)
         return self
+
+    def _refuse_a_foreign_directory(self) -> None:
+        """Somebody's directory full of other things is not turned into a home."""
+        ours = {path.name for path in (self.keys, self.services, self.ledger, self.socket)}
+        with contextlib.suppress(OSError):  # missing, or said better by the checks that follow
+            names = set(os.listdir(self.path))
+            if names and not names & ours:
+                detail = f"holds other things, such as {sorted(names)[0]}"
+                raise UnsafeHome(
+                    self.path, detail, f"set {HOME_VARIABLE} to a directory of its own"
+                )
 
     def ensure_service(self, name: str) -> Path:
         path = self.service(name)

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def places_of(root: Path) -> Places:
         digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
         short = Path(tempfile.gettempdir()) / f"holdfast-{os.getuid()}"
         short.mkdir(mode=0o700, exist_ok=True)
-        if short.stat().st_uid != os.getuid():
-            raise Refused("admission-denied", f"{short} belongs to somebody else")
+        seen = short.lstat()
+        if seen.st_uid != os.getuid() or not stat.S_ISDIR(seen.st_mode) or seen.st_mode & 0o077:
+            raise Refused("admission-denied", f"{short} is not a private directory of ours")
         admin = short / f"{digest}.sock"
     return Places(str(directory), str(admin), str(root / "logs" / "access.log"))
