@@ -6,6 +6,7 @@ from holdfast.artifacts.artifact import Renderer
 from holdfast.artifacts.resilience import kustomization, namespaces
 from holdfast.artifacts.resilience.backup import archive
 from holdfast.artifacts.resilience.data import cache, cockroach, objectstore, postgres, queue
+from holdfast.artifacts.resilience.runbooks import catalog as runbooks
 from holdfast.artifacts.resilience.security import certificates, scanning, secrets, vault
 
 #: Everything but the kustomizations, which list what these render.
@@ -21,6 +22,7 @@ OBJECTS: tuple[Renderer, ...] = (
     queue.render,
     objectstore.render,
     archive.render,
+    runbooks.render,
 )
 
 RENDERERS: tuple[Renderer, ...] = (*OBJECTS, kustomization.over(OBJECTS))

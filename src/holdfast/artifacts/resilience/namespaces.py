@@ -9,7 +9,7 @@ from holdfast.artifacts.resilience.objects import VELERO, shared
 from holdfast.spec.model import Service
 
 _ENFORCE = "pod-security.kubernetes.io/enforce"
-_SPACES = ("cert-manager", "trivy-system", "vault", VELERO)
+_SPACES = ("cert-manager", "external-secrets", "trivy-system", "vault", VELERO)
 
 
 def render(service: Service) -> Iterator[Artifact]:

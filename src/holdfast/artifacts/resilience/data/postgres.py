@@ -197,10 +197,11 @@ def _archive(service: Service, region: Region) -> Object:
 
 
 def _replica(service: Service, region: Region) -> Object:
-    if len(service.regions) == 1:
-        return {}
-    primary = replica_name(service, names.primary(service))
     own = replica_name(service, region)
+    if len(service.regions) == 1:  # its archive, by the name that a restore asks for
+        plugin = {"name": PLUGIN, "parameters": _archive(service, region)}
+        return {"externalClusters": [{"name": own, "plugin": plugin}]}
+    primary = replica_name(service, names.primary(service))
     return {
         "replica": {"self": own, "primary": primary, "source": primary},
         "externalClusters": [_external(service, each) for each in service.regions],

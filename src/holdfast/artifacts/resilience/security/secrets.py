@@ -18,6 +18,7 @@ from holdfast.artifacts.resilience.objects import (
     VAULT_CA,
     named,
     placed,
+    shared,
 )
 from holdfast.spec.model import Service
 
@@ -39,6 +40,15 @@ def render(service: Service) -> Iterator[Artifact]:
         (*_KEYS, "run.secrets", "resilience.database", "resilience.cache", "resilience.objects"),
         ("T8",),
     )  # fmt: skip
+
+
+#: Namespaces whose secrets are the platform's, not a service's: alerting, logs, deliveries.
+PLATFORM_SPACES = ("argocd", "logging", MONITORING)
+PLATFORM = "platform"
+
+
+def alerting_path(service: Service) -> str:
+    return f"{MONITORING}/{named(service, 'alerting')}"
 
 
 def path(service: Service, part: str = "") -> str:
@@ -63,25 +73,42 @@ def _alerting_store(service: Service) -> Iterator[Object]:
     yield _store(service, MONITORING, name, role(service, "alerting"))
 
 
+def _platform_store() -> Object:
+    """For secrets that no service owns, and only in the namespaces where they are."""
+    spec = {
+        "conditions": [{"namespaces": list(PLATFORM_SPACES)}],
+        "provider": {"vault": _vault("external-secrets", PLATFORM, "external-secrets")},
+        "retrySettings": _RETRIES,
+    }
+    return shared(f"{_API}/ClusterSecretStore", _STORE, "", spec)
+
+
 def _store(service: Service, namespace: str, account: str, vault_role: str) -> Object:
-    login = {"name": account, "audiences": ["vault"]}
-    vault = {
+    spec = {"provider": {"vault": _vault(account, vault_role)}, "retrySettings": _RETRIES}
+    name = _STORE if namespace != MONITORING else named(service, _STORE)
+    return placed(service, f"{_API}/SecretStore", name, namespace, spec, "secrets")
+
+
+_RETRIES = {"maxRetries": 5, "retryInterval": "10s"}
+
+
+def _vault(account: str, vault_role: str, namespace: str = "") -> Object:
+    """``namespace``: of the account and the trusted root, where the store is in none."""
+    where = {"namespace": namespace} if namespace else {}
+    login = {"name": account, "audiences": ["vault"], **where}
+    return {
         "server": VAULT,
         "path": "secret",
         "version": "v2",
-        "caProvider": {"type": "ConfigMap", "name": VAULT_CA, "key": "ca.crt"},
+        "caProvider": {"type": "ConfigMap", "name": VAULT_CA, "key": "ca.crt", **where},
         "auth": {
             "kubernetes": {
-                "mountPath": "kubernetes", "role": vault_role, "serviceAccountRef": login,
+                "mountPath": "kubernetes",
+                "role": vault_role,
+                "serviceAccountRef": login,
             }
         },
-    }  # fmt: skip
-    spec: Object = {
-        "provider": {"vault": vault},
-        "retrySettings": {"maxRetries": 5, "retryInterval": "10s"},
     }
-    name = _STORE if namespace != MONITORING else named(service, _STORE)
-    return placed(service, f"{_API}/SecretStore", name, namespace, spec, "secrets")
 
 
 def _secrets(service: Service) -> Iterator[Object]:
@@ -89,9 +116,7 @@ def _secrets(service: Service) -> Iterator[Object]:
     if service.run.secrets:
         keys = sorted(service.run.secrets)
         yield secret(service, named(service, "secrets"), space, path(service), keys)
-    yield secret(
-        service, named(service, "alerting"), MONITORING, path(service, "alerting"), ALERTING
-    )
+    yield secret(service, named(service, "alerting"), MONITORING, alerting_path(service), ALERTING)
     if data.cache == "redis":
         yield secret(service, named(service, "cache"), space, path(service, "cache"), ("password",))
     if data.objects == "minio":

@@ -84,9 +84,17 @@ def policies(service: Service) -> dict[str, str]:
     below = [f"{own}/{part}" for part in ("cache", "objects", "queue")]
     return {
         secrets.role(service): _reads(own, *below),
-        secrets.role(service, "alerting"): _reads(secrets.path(service, "alerting")),
+        secrets.role(service, "alerting"): _reads(secrets.alerting_path(service)),
+        secrets.PLATFORM: _platform(service),
         secrets.role(service, "pki"): _may(f"pki/sign/{service.service}", "create", "update"),
     }
+
+
+def _platform(service: Service) -> str:
+    """Exactly what the platform's own ExternalSecrets ask for."""
+    return _reads(
+        secrets.alerting_path(service), "logging/jaeger-elasticsearch", "logging/logs-writer"
+    )
 
 
 def _reads(*paths: str) -> str:
@@ -122,6 +130,7 @@ def _setup(service: Service) -> str:
         "",
         _role(secrets.role(service), service.service, space),
         _role(secrets.role(service, "alerting"), named(service, "alerting"), MONITORING),
+        _role(secrets.PLATFORM, "external-secrets", "external-secrets"),
         _role(secrets.role(service, "pki"), named(service, "issuer"), space),
         _certificates(service),
     ]
