@@ -77,7 +77,7 @@ def test_what_any_secret_of_the_set_asks_for_is_what_a_policy_allows(service, wh
         for found in whole
         for secret in found.artifact.objects()
         if secret.get("kind") == "ExternalSecret"
-        for each in secret["spec"]["data"]
+        for each in secret["spec"].get("data", ())
     }
     allowed = set()
     for found in rendered(service):

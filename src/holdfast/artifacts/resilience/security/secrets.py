@@ -42,8 +42,8 @@ def render(service: Service) -> Iterator[Artifact]:
     )  # fmt: skip
 
 
-#: Namespaces whose secrets are the platform's, not a service's: alerting, logs, deliveries.
-PLATFORM_SPACES = ("argocd", "logging", MONITORING)
+#: Namespaces whose secrets are the platform's, not a service's: alerting, deliveries.
+PLATFORM_SPACES = ("argocd", MONITORING)
 PLATFORM = "platform"
 
 

@@ -85,16 +85,9 @@ def policies(service: Service) -> dict[str, str]:
     return {
         secrets.role(service): _reads(own, *below),
         secrets.role(service, "alerting"): _reads(secrets.alerting_path(service)),
-        secrets.PLATFORM: _platform(service),
+        secrets.PLATFORM: _reads(secrets.alerting_path(service)),
         secrets.role(service, "pki"): _may(f"pki/sign/{service.service}", "create", "update"),
     }
-
-
-def _platform(service: Service) -> str:
-    """Exactly what the platform's own ExternalSecrets ask for."""
-    return _reads(
-        secrets.alerting_path(service), "logging/jaeger-elasticsearch", "logging/logs-writer"
-    )
 
 
 def _reads(*paths: str) -> str:
