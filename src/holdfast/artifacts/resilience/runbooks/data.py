@@ -45,7 +45,7 @@ def _archive(words: Words) -> dict[str, Steps]:
         words.region,
         f"$ {words.cnpg} status {words.db}",
         f"$ {words.k} get backup,scheduledbackup,objectstore",
-        f'$ {words.sql} -c "SELECT now() - last_archived_time AS age, last_failed_wal, '
+        f'$ {words.sql} -c "SELECT CURRENT_TIMESTAMP - last_archived_time AS age, last_failed_wal, '
         'failed_count FROM pg_stat_archiver"',
     ]
     again = f"$ {words.cnpg} backup {words.db} --method=plugin --plugin-name={_PLUGIN}"
@@ -81,7 +81,7 @@ def _copies(words: Words) -> dict[str, Steps]:
         'FROM pg_stat_replication"',
     ]
     busy = (
-        f'$ {words.sql} -c "SELECT pid, now() - xact_start AS age, state, left(query, 80) '
+        f'$ {words.sql} -c "SELECT pid, CURRENT_TIMESTAMP - xact_start AS age, state, left(query, 80) '
         'FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY age DESC LIMIT 10"'
     )
     clients = (

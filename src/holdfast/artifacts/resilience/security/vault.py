@@ -85,7 +85,7 @@ def policies(service: Service) -> dict[str, str]:
     return {
         secrets.role(service): _reads(own, *below),
         secrets.role(service, "alerting"): _reads(secrets.alerting_path(service)),
-        secrets.PLATFORM: _reads(secrets.alerting_path(service)),
+        secrets.PLATFORM: _reads(f"{MONITORING}/+"),  # the same for every service
         secrets.role(service, "pki"): _may(f"pki/sign/{service.service}", "create", "update"),
     }
 
