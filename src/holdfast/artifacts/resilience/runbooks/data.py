@@ -81,7 +81,7 @@ def _copies(words: Words) -> dict[str, Steps]:
         'FROM pg_stat_replication"',
     ]
     busy = (
-        f'$ {words.sql} -c "SELECT pid, CURRENT_TIMESTAMP - xact_start AS age, state, left(query, 80) '
+        f'$ {words.sql} -c "SELECT pid, CURRENT_TIMESTAMP - xact_start AS age, left(query, 80) '
         'FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY age DESC LIMIT 10"'
     )
     clients = (
