@@ -39,7 +39,7 @@ PAUSE = Image(
 
 #: Frontend of BuildKit; buildah has its own and ignores it.
 DOCKERFILE = Image(
-    "docker/dockerfile",
+    "docker.io/docker/dockerfile",
     "1.24",
     "sha256:87999aa3d42bdc6bea60565083ee17e86d1f3339802f543c0d03998580f9cb89",
 )
@@ -67,22 +67,22 @@ DISTROLESS_NODE = Image(
 )
 #: The distribution that distroless is made of: its Python is the same build.
 DEBIAN = Image(
-    "debian",
+    "docker.io/library/debian",
     "trixie-slim",
     "sha256:d7e12182ce18b85b93007c1dedf31f2d29e01ccf3182cc4017c709b6259bc132",
 )
 RUST = Image(
-    "rust",
+    "docker.io/library/rust",
     "1.97.0-trixie",
     "sha256:b92b8c8574f8f3b207fcb0912fb3e2de4041580b5934d90312d53938c9a038a9",
 )
 GO = Image(
-    "golang",
+    "docker.io/library/golang",
     "1.26.5-trixie",
     "sha256:117e07f49461abb984fc8aef661432461ff43d06faa22c3b73af6a49ce325cb9",
 )
 NODE = Image(
-    "node",
+    "docker.io/library/node",
     "24.21.0-trixie-slim",
     "sha256:8ec5d7557396cfe32d21c3f9c13072355ceab22b584578ca4bb28af31120cffe",
 )

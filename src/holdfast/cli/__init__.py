@@ -58,6 +58,10 @@ SECTIONS: dict[str, dict[str, str]] = {
         "render": "Write every production file that the spec describes",
         "check": "Hold the production files against their upstreams' checkers",
     },
+    "Ship": {
+        "build": "Build the image, and hold it against its promises",
+        "registry": "Push, list, prune and copy images",
+    },
     "Access": {
         "token": "Create, list and revoke tokens of the HTTP API",
         "completion": "Print the completion script of a shell",

@@ -164,7 +164,7 @@ def _labels(service: Service) -> Lines:
     known = {key: quoted(value) for key, value in labels(service).items()}
     return [
         f"ARG VERSION={names.version(service)}",
-        "ARG REVISION",
-        "ARG CREATED",
+        "ARG REVISION=",
+        "ARG CREATED=",
         *instruction("LABEL", known | told),
     ]

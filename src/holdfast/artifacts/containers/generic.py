@@ -43,7 +43,7 @@ def _toolchain(service: Service) -> Lines:
         "FROM --platform=$BUILDPLATFORM ${BUILDER} AS toolchain",
         "ARG BUILDARCH",
         "ARG TARGETARCH",
-        "ARG CPU",
+        "ARG CPU=",
         *installed(*_PACKAGES, needed="make"),
         *_cross(),
         run(

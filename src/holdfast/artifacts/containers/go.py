@@ -46,7 +46,7 @@ def _build(service: Service) -> Lines:
         "ARG PACKAGE=.",
         "ARG TARGETOS",
         "ARG TARGETARCH",
-        "ARG CPU",
+        "ARG CPU=",
         "COPY . .",
         "",
         "FROM source AS build",

@@ -52,7 +52,7 @@ def _chef(service: Service) -> Lines:
         'ENV PATH="/opt/zig/bin:${PATH}"',
         "WORKDIR /src",
         "ARG TARGETARCH",
-        "ARG CPU",
+        "ARG CPU=",
         run(
             chosen,
             'rustup target add "$triple"',

@@ -1,0 +1,1 @@
+"""Container images: built, looked into, held against their promises."""

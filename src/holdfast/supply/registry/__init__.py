@@ -1,0 +1,1 @@
+"""Registries: OCI distribution over HTTP, what stays in them, and copies between them."""
