@@ -11,7 +11,6 @@ from family import file, objects, rendered, spec, text, the
 
 from holdfast.artifacts import names
 from holdfast.artifacts.resilience.data import postgres
-from holdfast.artifacts.resilience.objects import EXTERNAL
 
 ONE = "regions: [{name: here, primary: true}]"
 
@@ -268,8 +267,3 @@ def test_no_data_service_carries_a_secret_of_its_own(service):
         for each in found.artifact.objects():
             assert each.get("kind") != "Secret"
             assert "secretAccessKey" not in json.dumps(each)
-
-
-def test_what_data_services_need_of_others_is_said(service):
-    for each in objects(service, "RoleBinding"):
-        assert EXTERNAL in each["metadata"]["annotations"]

@@ -58,6 +58,7 @@ def _postgres(service: Service) -> dict[str, Condition]:
             f"time() - max by (region) ({last}) > {old}", "15m",
             "The last good backup is {{ $value | humanizeDuration }} old.",
         ),
+        "RestoreUnproven": _restored(service),
         "WalArchivingFails": Condition(
             f"{failed} > 0 and {archived} > {rpo}", "1m",
             "Nothing was archived for {{ $value }} failures in ten minutes.",
@@ -75,6 +76,17 @@ def _postgres(service: Service) -> dict[str, Condition]:
             "{{ $value | humanizePercentage }} of the connections of {{ $labels.pod }} are taken.",
         ),
     }  # fmt: skip
+
+
+def _restored(service: Service) -> Condition:
+    """The CronJob of the resilience family that restores every night."""
+    cron = _in(service, f',cronjob="{service.service}-restore-check"')
+    jobs = _in(service, f',job_name=~"{service.service}-restore-check.*"')
+    last = f"kube_cronjob_status_last_successful_time{cron}"
+    return Condition(
+        f"kube_job_status_failed{jobs} > 0 or time() - {last} > 2 * 86400", "1h",
+        "The log of the last job of the restore check says what is missing.",
+    )  # fmt: skip
 
 
 _MOST = '"max_connections"'

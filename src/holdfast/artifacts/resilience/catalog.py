@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.artifacts.artifact import Renderer
 from holdfast.artifacts.resilience import kustomization, namespaces
-from holdfast.artifacts.resilience.backup import archive
+from holdfast.artifacts.resilience.backup import archive, velero, verification
 from holdfast.artifacts.resilience.data import cache, cockroach, objectstore, postgres, queue
 from holdfast.artifacts.resilience.runbooks import catalog as runbooks
 from holdfast.artifacts.resilience.security import certificates, scanning, secrets, vault
@@ -22,6 +22,8 @@ OBJECTS: tuple[Renderer, ...] = (
     queue.render,
     objectstore.render,
     archive.render,
+    velero.render,
+    verification.render,
     runbooks.render,
 )
 

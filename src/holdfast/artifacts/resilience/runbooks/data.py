@@ -56,6 +56,7 @@ def _archive(words: Words) -> dict[str, Steps]:
             verify=[f"$ {words.k} get backup", "PHASE is completed."],
             call=_OWNER,
         ),
+        "RestoreUnproven": _unproven(words),
         "WalArchivingFails": Steps(
             look=[*look, f"$ {words.k} logs -l cnpg.io/cluster={words.db} "
                   "-c plugin-barman-cloud --tail=100"],
@@ -67,6 +68,26 @@ def _archive(words: Words) -> dict[str, Steps]:
             call=_OWNER,
         ),
     }  # fmt: skip
+
+
+def _unproven(words: Words) -> Steps:
+    name = f"{words.name}-restore-check"
+    chosen = f"app.kubernetes.io/name={name}"
+    log = f"$ {words.k} logs -l {chosen} --all-containers --prefix --tail=100"
+    return Steps(
+        look=[words.region, f"$ {words.k} get jobs,cronjobs", log],
+        act=[
+            "The log says which of three it is: nothing was restored (bucket, key, identity), too "
+            "much is missing (see [wal-archiving-fails](wal-archiving-fails.md)), or a page is "
+            "broken: then the backup before it, and the live database, must be looked at today.",
+            f"$ {words.k} create job {name}-again --from=cronjob/{name}",
+        ],
+        verify=[
+            f"$ {words.k} wait --for=condition=Complete job/{name}-again --timeout=2h",
+            log,
+        ],
+        call=_OWNER,
+    )
 
 
 _PLUGIN = "barman-cloud.cloudnative-pg.io"
