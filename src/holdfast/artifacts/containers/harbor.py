@@ -30,7 +30,7 @@ def render(service: Service) -> Iterable[Artifact]:
     about = "Brings a Harbor to the state of the files beside it; may be run again at any time."
     copied = service.service if _others(service) else ""
     body = script(project(service), names.registry(service), copied)
-    keys, rows = (*KEYS, "regions", "image.mirrors"), ("T21", "T23", "T24", "T25")
+    keys, rows = (*KEYS, "regions"), ("T21", "T23", "T24", "T25")
     yield Artifact(f"{DIRECTORY}/apply.sh", body, about, keys=keys, rows=rows)
 
 
@@ -67,7 +67,7 @@ def _project(service: Service) -> Iterable[Artifact]:
         },
         "storage_limit": -1,
     }
-    keys, rows = ("image.repository", "service", "image.severity"), ("T9", "T10", "T21", "T22")
+    keys, rows = ("image.repository", "image.severity"), ("T9", "T10", "T21", "T22")
     yield _file("project", body, about, rows, keys)
 
 
@@ -151,20 +151,21 @@ def _immutable(service: Service) -> Object:
 
 
 def _others(service: Service) -> list[Region]:
-    home = names.registry(service)
-    return [each for each in service.regions if names.mirror(service, each) != home]
+    return [each for each in service.regions if each != names.primary(service)]
 
 
 def _replicas(service: Service) -> Iterable[Artifact]:
     others = _others(service)
-    keys, rows = (*KEYS, "regions", "image.mirrors"), ("T25",)
-    for name, make, about in (
-        ("registries", _registry, "The registries of regions; apply.sh adds their credentials."),
-        ("replications", _replication, "Every pushed version is copied to every other region."),
-    ):
-        if others:
-            body = [make(service, region) for region in others]
-            yield Artifact(f"{DIRECTORY}/{name}.json", body, about, keys=keys, rows=rows)
+    if not others:
+        return
+    about = "The registries of regions; apply.sh adds their credentials."
+    body = [_registry(service, region) for region in others]
+    keys = ("image.repository", "regions", "image.mirrors")
+    yield Artifact(f"{DIRECTORY}/registries.json", body, about, keys=keys, rows=("T25",))
+    about = "Every pushed version is copied to every other region."
+    body = [_replication(service, region) for region in others]
+    keys = (*KEYS, "regions")
+    yield Artifact(f"{DIRECTORY}/replications.json", body, about, keys=keys, rows=("T25",))
 
 
 def _registry(service: Service, region: Region) -> Object:

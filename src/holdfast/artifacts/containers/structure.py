@@ -11,7 +11,7 @@ from holdfast.artifacts.containers import dockerfile, words
 from holdfast.spec.model import Service
 
 PATH = "containers/structure-test.yaml"
-KEYS = (*dockerfile.KEYS,)
+KEYS = tuple(key for key in dockerfile.KEYS if key != "run.stop.signal")
 #: Where a shell, a package manager or a downloader would be; distroless has none of them.
 ABSENT = (
     "/bin/sh", "/bin/bash", "/bin/dash", "/usr/bin/sh", "/usr/bin/bash", "/busybox/sh",
