@@ -14,11 +14,13 @@ class Form:
     glob: str  # over the whole path
     schema: str  # file among the schemas
     shape: tuple[str, ...] = ()
+    pointer: str = ""  # where in the file the schema is
 
     def speaks_for(self, path: str, document: dict[str, Any]) -> bool:
         return fnmatchcase(path, self.glob) and all(key in document for key in self.shape)
 
 
+_HARBOR = "other/harbor-api-2.15.json"
 _GRAFANA = "other/grafana/dashboard.json"
 #: The first that speaks wins.
 FORMS = (
@@ -37,6 +39,9 @@ FORMS = (
     Form("*.json", _GRAFANA, ("panels", "schemaVersion")),
     Form("*trivy*.y*ml", "other/trivy-config.json"),
     Form("*flag*.json", "other/flagd/flags.json", ("flags",)),
+    Form("*harbor/immutable.json", _HARBOR, pointer="/$defs/ImmutableRule"),
+    Form("*harbor/project.json", _HARBOR, pointer="/$defs/ProjectReq"),
+    Form("*harbor/robot-*.json", _HARBOR, pointer="/$defs/RobotCreate"),
     Form("*kustomization.y*ml", "other/kustomization.json"),
     Form("*traefik*.y*ml", "other/traefik-v3.json", ("entryPoints",)),
 )

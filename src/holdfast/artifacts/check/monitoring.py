@@ -104,7 +104,7 @@ def _receivers(whole: Whole) -> Iterator[Finding]:
 
 
 def _routes(file: Written, index: int, document: Any, spec: Any) -> Iterator[Finding]:
-    known = {at(each, "name") for each in items(spec, "receivers")}
+    known = [at(each, "name") for each in items(spec, "receivers")]
     for place, value in walk(document):
         in_route = any(part in ("route", "routes") for part in place)
         if in_route and place[-1] == "receiver" and value not in known:

@@ -7,12 +7,20 @@ from typing import Any
 
 from holdfast.artifacts.check.structure import Place
 from holdfast.artifacts.check.whole import Item, Pods, Whole, at, chosen, items, table
+from holdfast.artifacts.check.written import walk
 from holdfast.supply.finding import Finding
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 
+_NUMBERED = ("port", "containerPort", "targetPort", "hostPort", "nodePort")
+
+
 def check(whole: Whole) -> Iterator[Finding]:
+    for item in whole.items:
+        for place, value in walk(item.body):
+            if place[-1:] and place[-1] in _NUMBERED and _is_no_port(value):
+                yield item.finding("port", place, f"the port {value}", "1 to 65535")
     for pods in whole.pods:
         yield from _probes(pods)
     for service in whole.of("Service"):
@@ -23,7 +31,7 @@ def check(whole: Whole) -> Iterator[Finding]:
 
 def _probes(pods: Pods) -> Iterator[Finding]:
     for place, container in pods.containers:
-        opened = {value for p in items(container, "ports") for value in _names(p)}
+        opened = [value for p in items(container, "ports") for value in _names(p)]
         for probe in _PROBES:
             for kind in ("httpGet", "tcpSocket", "grpc"):
                 port = at(container, probe, kind, "port")
@@ -31,6 +39,10 @@ def _probes(pods: Pods) -> Iterator[Finding]:
                     where = (*place, probe, kind, "port")
                     wanted = f"one that the container opens: {_list(opened)}"
                     yield pods.item.finding("port", where, f"the port {port}", wanted)
+
+
+def _is_no_port(value: Any) -> bool:
+    return isinstance(value, int) and not 1 <= value <= 65535
 
 
 def _names(port: Any) -> tuple[Any, Any]:
@@ -42,7 +54,7 @@ def _targets(service: Item, whole: Whole) -> Iterator[Finding]:
     fits = [p for p in whole.pods if selector and chosen({"matchLabels": selector}, p.labels)]
     if not fits:
         return
-    opened = {value for pods in fits for port in pods.ports for value in port}
+    opened = [value for pods in fits for port in pods.ports for value in port]
     for index, port in enumerate(items(service.body, "spec", "ports")):
         target = at(port, "targetPort") or at(port, "port")
         if target not in opened:
@@ -94,7 +106,7 @@ def _backend(item: Item, place: Place, name: str, port: Any, whole: Whole) -> It
     host, _, rest = name.partition(".")
     if (rest and not _inside(rest)) or "*" in name:
         return  # a host outside of the cluster, or a pattern
-    made = {at(each.body, "spec", "targetRef", "name") for each in whole.of("Canary")}
+    made = [at(each.body, "spec", "targetRef", "name") for each in whole.of("Canary")]
     base = host.removesuffix("-primary").removesuffix("-canary")
     service = whole.named("Service", host) or (
         whole.named("Service", base) if base in made else None
@@ -102,7 +114,7 @@ def _backend(item: Item, place: Place, name: str, port: Any, whole: Whole) -> It
     if service is None:
         yield item.finding("backend", place, f"no Service {name}", "one of the set")
         return
-    ports = {value for p in items(service.body, "spec", "ports") for value in _service_port(p)}
+    ports = [value for p in items(service.body, "spec", "ports") for value in _service_port(p)]
     if port is not None and port not in ports:
         yield item.finding("port", place, f"the port {port} of {name}", f"one of {_list(ports)}")
 
@@ -115,5 +127,5 @@ def _service_port(port: Any) -> tuple[Any, Any]:
     return at(port, "name"), at(port, "port")
 
 
-def _list(values: set[Any]) -> str:
-    return ", ".join(sorted(str(value) for value in values if value))
+def _list(values: list[Any]) -> str:
+    return ", ".join(sorted({str(value) for value in values if value}))

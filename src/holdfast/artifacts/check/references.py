@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from holdfast.artifacts.check.structure import Place
-from holdfast.artifacts.check.whole import Item, Pods, Whole, at, items, table
+from holdfast.artifacts.check.whole import Item, Whole, at, items, table
 from holdfast.artifacts.check.written import walk
 from holdfast.supply.finding import Finding
 
@@ -68,13 +68,16 @@ _SUFFIXES = {
 
 def _needs(whole: Whole) -> Iterator[Need]:
     for pods in whole.pods:
-        yield from _of_pods(pods)
+        if pods.at != ("spec",):
+            yield from _of_template(pods.item, (*pods.at, "spec"))
     for item in whole.of("Ingress", "Gateway"):
         yield from _of_edge(item)
     for item in whole.of("RoleBinding", "ClusterRoleBinding"):
         yield from _of_binding(item)
     for item in whole.items:
         yield from _of_storage(item)
+        if item.kind not in _MAKERS:
+            yield from _of_template(item, ("spec",))
 
 
 def _of_storage(item: Item) -> Iterator[Need]:
@@ -91,18 +94,27 @@ def _named(item: Item, place: Place, kind: str) -> Iterator[Need]:
         yield item, place, kind, name
 
 
-def _of_pods(pods: Pods) -> Iterator[Need]:
-    item, spec = pods.item, (*pods.at, "spec")
+#: Whose ``secretName`` is what they make, or what others read elsewhere.
+_MAKERS = frozenset({"Certificate", "ExternalSecret", "ClusterIssuer", "Issuer", "Ingress"})
+
+
+def _of_template(item: Item, spec: Place) -> Iterator[Need]:
     yield from _named(item, (*spec, "serviceAccountName"), "ServiceAccount")
     yield from _named(item, (*spec, "priorityClassName"), "PriorityClass")
     yield from _named(item, (*spec, "runtimeClassName"), "RuntimeClass")
     for index, _each in enumerate(items(item.body, *spec, "imagePullSecrets")):
         yield from _named(item, (*spec, "imagePullSecrets", index, "name"), "Secret")
-    for place, value in walk(pods.spec):
+    for place, value in walk(at(item.body, *spec)):
         if isinstance(value, dict) and place and value.get("optional") is not True:
             yield from _of_field(item, (*spec, *place), value)
+            for field in _SECRET_FIELDS:
+                yield from _named(item, (*spec, *place, field), "Secret")
 
 
+#: Fields that name a Secret wherever they are (pods, prometheus-operator, Strimzi, CloudNativePG).
+_SECRET_FIELDS = (
+    "secretName", "serverTLSSecret", "serverCASecret", "clientCASecret", "replicationTLSSecret",
+)  # fmt: skip
 #: A field of a pod -> what it names, and by which of its fields.
 _FIELDS = {
     "secretKeyRef": ("Secret", "name"),
@@ -119,8 +131,7 @@ def _of_field(item: Item, place: Place, value: dict[str, Any]) -> Iterator[Need]
     if field in _FIELDS:
         kind, by = _FIELDS[field]
         yield from _named(item, (*place, by), kind)
-    elif field == "secret":  # volumes say secretName, projected volumes say name
-        yield from _named(item, (*place, "secretName"), "Secret")
+    elif field == "secret":  # projected volumes; the others say secretName
         yield from _named(item, (*place, "name"), "Secret")
 
 

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from holdfast.artifacts.check.whole import Item, Pods, Whole, at, chosen, table
+from holdfast.artifacts.check.whole import Item, Whole, at, chosen, table
+from holdfast.artifacts.check.written import walk
 from holdfast.supply.finding import Finding
 
 _QUANTITY = re.compile(r"([+-]?[0-9.]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?")
@@ -33,9 +34,11 @@ def quantity(value: object) -> float | None:
 
 
 def check(whole: Whole) -> Iterator[Finding]:
-    for pods in whole.pods:
-        for place, container in pods.containers:
-            yield from _within(pods, (*place, "resources"), table(container, "resources"))
+    for item in (*whole.items, *whole.kustomizations):  # those carry the values of charts
+        for place, value in walk(item.body):
+            if place and isinstance(value, dict) and "requests" in value:
+                yield from _within(item, place, value)
+        yield from _words(item)
     for budget in whole.of("PodDisruptionBudget"):
         yield from _budget(budget, whole)
     for scaler in whole.of("HorizontalPodAutoscaler"):
@@ -46,21 +49,33 @@ def check(whole: Whole) -> Iterator[Finding]:
         yield from _bounds(scaler, low, high, whole)
 
 
+#: Words that the API server checks and its OpenAPI document does not list.
+_WORDS = {
+    "metrics": ("Resource", "ContainerResource", "Pods", "Object", "External"),
+    "policies": ("Pods", "Percent"),
+}
+
+
+def _words(item: Item) -> Iterator[Finding]:
+    for place, value in walk(item.body if item.kind == "HorizontalPodAutoscaler" else {}):
+        known = _WORDS.get(str(place[-3]), ()) if len(place) > 2 else ()
+        if known and place[-1] == "type" and value not in known:
+            yield item.finding("word", place, f"the type {value}", " or ".join(known))
+
+
 def _within(
-    pods: Pods, place: tuple[str | int, ...], resources: dict[str, Any]
+    item: Item, place: tuple[str | int, ...], resources: dict[str, Any]
 ) -> Iterator[Finding]:
     limits = table(resources, "limits")
     for name, asked in table(resources, "requests").items():
         least, most = quantity(asked), quantity(limits.get(name, "1e99"))
         if least is None or most is None:
             found = f"the quantity {asked if least is None else limits[name]}"
-            yield pods.item.finding(
-                "quantity", (*place, "requests", name), found, "such as 500m, 4Gi"
-            )
+            yield item.finding("quantity", (*place, "requests", name), found, "such as 500m, 4Gi")
         elif least > most:
             found = f"a request of {asked} {name} above the limit {limits[name]}"
             where = (*place, "requests", name)
-            yield pods.item.finding("resources", where, found, "no more than the limit",
+            yield item.finding("resources", where, found, "no more than the limit",
                                     key="resources")  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from holdfast.artifacts.check import (
+    dashboards,
     identity,
     images,
     layout,
@@ -28,6 +29,7 @@ RULES: dict[str, Rule] = {
     "resources": resources.check,
     "layout": layout.check,
     "monitoring": monitoring.check,
+    "dashboards": dashboards.check,
     "placeholders": identity.placeholders,
 }
 

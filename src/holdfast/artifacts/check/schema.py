@@ -22,7 +22,10 @@ _META = {"$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
 _CORE = "core/"
 _SAID_MAX = 200
 #: Formats whose upstream publishes no schema: not covered, so never called accepted.
-_UNJUDGED = ("openslo/",)
+_OPENSLO = frozenset({
+    "openslo/v1/AlertCondition", "openslo/v1/AlertNotificationTarget", "openslo/v1/AlertPolicy",
+    "openslo/v1/DataSource", "openslo/v1/SLI", "openslo/v1/SLO", "openslo/v1/Service",
+})  # fmt: skip
 #: The only format here whose file names a draft that nobody else knows.
 _FORCED = {"other/compose-spec.json": jsonschema_rs.Draft7Validator}
 
@@ -41,8 +44,10 @@ class Schemas:
         if key in self.index:
             entry = self.index[key]
             return self._judge(key, entry["file"], entry["pointer"])
-        form = form_of(path, document)
-        return self._judge(form.schema, form.schema, "") if form else None
+        form = None if key else form_of(path, document)
+        if form is None:
+            return None
+        return self._judge(form.schema + form.pointer, form.schema, form.pointer)
 
     def meta(self) -> Judge:
         """Who judges ``metadata``."""
@@ -132,12 +137,15 @@ def _document(
     if not isinstance(document, dict):
         return
     judge, key = schemas.of(path, document), kind_key(document)
-    if judge is None:
-        if key and not key.startswith(_UNJUDGED):
-            yield ("kind",), "kind", f"the unknown kind {key}", "a kind that a schema knows"
-        return
     if key:
         yield from _nulls(document)
+    if judge is None:
+        if key and key not in _OPENSLO:
+            yield ("kind",), "kind", f"the unknown kind {key}", "a kind that a schema knows"
+        elif not key and "apiVersion" in document:
+            yield ("apiVersion",), "kind", "no kind", "apiVersion and kind"
+        return
+    if key:
         yield from _metadata(document, schemas)
     yield from judge.breaches(document)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from holdfast.artifacts.check.whole import Item, Whole, at, chosen, items, table
+from holdfast.artifacts.check.structure import Place
+from holdfast.artifacts.check.whole import Item, Pods, Whole, at, chosen, items, table
+from holdfast.artifacts.check.written import walk
 from holdfast.supply.finding import Finding
 
 #: Labels that operators give the pods they make; such pods are in no file of the set.
 _OPERATORS = (
-    "cnpg.io/", "strimzi.io/", "v1.min.io/", "k8s-app", "crdb", "redis_setup_type",
+    "cnpg.io/", "operated-", "strimzi.io/", "v1.min.io/", "k8s-app", "crdb", "redis_setup_type",
     "app.kubernetes.io/part-of", "kubernetes.io/metadata.name",
     "elasticsearch.k8s.elastic.co/", "common.k8s.elastic.co/",
     "istio", "gateway.networking.k8s.io/", "job-name", "role",
@@ -46,6 +48,8 @@ def check(whole: Whole) -> Iterator[Finding]:
         if item.kind in _TARGETS:
             yield from _target(item, whole)
     yield from _own(whole)
+    yield from _instances(whole)
+    yield from _operated(whole)
     for monitor in whole.of("ServiceMonitor"):
         yield from _of_services(monitor, whole)
 
@@ -56,11 +60,29 @@ def _of_pods(item: Item, whole: Whole) -> Iterator[Finding]:
     if not isinstance(said, dict) or not said:
         return  # everything in the namespace, or nothing on purpose
     selector = {"matchLabels": said} if plain else said
-    if _is_operators(selector) or _of_others(item, whole):
+    if _is_operators(selector) or _of_others(item, whole) or not _has_pods(item, whole):
         return
     if not any(chosen(selector, pods.labels) for pods in whole.pods):
         found = f"a selector that no pod has: {_words(selector)}"
         yield item.finding("selector", place, found, "labels of a pod template")
+
+
+def _apart(pods: Pods) -> Iterator[Finding]:
+    """Pods that keep away from pods keep away from their own kind."""
+    base: Place = (*pods.at, "spec", "affinity", "podAntiAffinity")
+    for place, value in walk(at(pods.item.body, *base)):
+        is_selector = place[-1:] == ("labelSelector",) and isinstance(value, dict)
+        if is_selector and not chosen(value, pods.labels):
+            found = f"a distance to pods that are not its own: {_words(value)}"
+            yield pods.item.finding("selector", (*base, *place), found, str(pods.labels))
+
+
+def _has_pods(item: Item, whole: Whole) -> bool:
+    """Whether any pod of the set lives where the selector looks; else others fill that place."""
+    if at(item.body, "spec", "namespaceSelector", "any"):
+        return False
+    spaces = items(item.body, "spec", "namespaceSelector", "matchNames") or [item.namespace]
+    return any(pods.item.namespace in spaces for pods in whole.pods)
 
 
 def _own(whole: Whole) -> Iterator[Finding]:
@@ -70,6 +92,35 @@ def _own(whole: Whole) -> Iterator[Finding]:
         if isinstance(selector, dict) and not chosen(selector, pods.labels):
             found = f"a selector that its own pods do not have: {_words(selector)}"
             yield pods.item.finding("selector", ("spec", "selector"), found, str(pods.labels))
+        yield from _apart(pods)
+        for index, spread in enumerate(items(pods.spec, "topologySpreadConstraints")):
+            selector = table(spread, "labelSelector")
+            if selector and not chosen(selector, pods.labels):
+                place: Place = (
+                    *pods.at, "spec", "topologySpreadConstraints", index, "labelSelector",
+                )  # fmt: skip
+                found = f"a spread over pods that are not its own: {_words(selector)}"
+                yield pods.item.finding("selector", place, found, str(pods.labels))
+
+
+def _operated(whole: Whole) -> Iterator[Finding]:
+    """Pods of the Prometheus operator are named after their kind."""
+    for item in whole.of("Prometheus", "Alertmanager"):
+        for index, spread in enumerate(items(item.body, "spec", "topologySpreadConstraints")):
+            name = table(spread, "labelSelector", "matchLabels").get("app.kubernetes.io/name")
+            if name is not None and name != item.kind.lower():
+                place = ("spec", "topologySpreadConstraints", index, "labelSelector")
+                yield item.finding("selector", place, f"pods named {name}", item.kind.lower())
+
+
+def _instances(whole: Whole) -> Iterator[Finding]:
+    """Objects of the Grafana operator choose their Grafana by its labels."""
+    known = [table(each.body, "metadata", "labels") for each in whole.of("Grafana")]
+    for item in whole.items:
+        selector = table(item.body, "spec", "instanceSelector")
+        if selector and not any(chosen(selector, labels) for labels in known):
+            place, found = ("spec", "instanceSelector"), f"no Grafana with {_words(selector)}"
+            yield item.finding("selector", place, found, "labels of a Grafana")
 
 
 def _target(item: Item, whole: Whole) -> Iterator[Finding]:
@@ -90,7 +141,7 @@ def _of_services(monitor: Item, whole: Whole) -> Iterator[Finding]:
     if not fits and not (spaces and not services):
         found = f"a selector that no Service has: {_words(selector)}"
         yield monitor.finding("selector", ("spec", "selector"), found, "labels of a Service")
-    ports = {at(port, "name") for s in fits for port in items(s.body, "spec", "ports")}
+    ports = [at(port, "name") for s in fits for port in items(s.body, "spec", "ports")]
     for index, endpoint in enumerate(items(monitor.body, "spec", "endpoints")):
         port = at(endpoint, "port")
         if fits and port is not None and port not in ports:
@@ -119,5 +170,5 @@ def _words(selector: dict[str, Any]) -> str:
     return ", ".join(said)
 
 
-def _list(values: set[Any]) -> str:
-    return ", ".join(sorted(map(str, values)))
+def _list(values: list[Any]) -> str:
+    return ", ".join(sorted({str(value) for value in values}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import promql_parser
 
@@ -13,7 +14,14 @@ from holdfast.supply.finding import Finding
 
 def check(whole: Whole) -> Iterator[Finding]:
     for expression in expressions(whole):
-        try:
-            promql_parser.parse(expression.text)
-        except ValueError as error:
-            yield expression.finding("promql", f"{error} in {expression.text[:120]!r}", "PromQL")
+        if wrong := _wrong(expression.text):
+            yield expression.finding("promql", f"{wrong} in {expression.text[:120]!r}", "PromQL")
+
+
+@cache
+def _wrong(text: str) -> str:
+    try:
+        promql_parser.parse(text)
+    except ValueError as error:
+        return str(error)
+    return ""

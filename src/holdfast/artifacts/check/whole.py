@@ -112,11 +112,11 @@ class Pods:
                     yield (*self.at, "spec", field, index), each
 
     @property
-    def ports(self) -> Iterator[tuple[str, int]]:
+    def ports(self) -> Iterator[tuple[Any, Any]]:
         """Name and number of every port that a container opens."""
         for _place, container in self.containers:
             for port in items(container, "ports"):
-                yield str(at(port, "name") or ""), int(at(port, "containerPort") or 0)
+                yield at(port, "name"), at(port, "containerPort")
 
 
 class Whole:
