@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from upstream import SPECS
 
 from holdfast.artifacts.bundle import Bundle
 from holdfast.artifacts.catalog import render
 from holdfast.spec.load import load
 from holdfast.spec.model import Service
-
-ROOT = Path(__file__).resolve().parents[2]
-EXAMPLE = ROOT / "examples" / "10-production"
-SPECS = {
-    "trading-engine": EXAMPLE / "holdfast.yaml",
-    "web-app": EXAMPLE / "web-app.yaml",
-    "worker": EXAMPLE / "worker.yaml",
-    "stateful": EXAMPLE / "stateful.yaml",
-}
 
 
 @pytest.fixture(scope="session", params=SPECS, ids=str)

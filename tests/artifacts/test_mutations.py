@@ -11,8 +11,8 @@ from collections import Counter
 import corruption
 import upstream
 import yaml
+from upstream import SPECS
 
-from conftest import SPECS
 from holdfast.artifacts.bundle import MANIFEST
 from holdfast.artifacts.catalog import render
 from holdfast.artifacts.check import rules, schema, syntax

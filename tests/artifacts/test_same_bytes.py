@@ -10,8 +10,8 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from upstream import SPECS
 
-from conftest import SPECS
 from holdfast.artifacts.catalog import render
 from holdfast.spec.load import load
 from holdfast.spec.model import Service

@@ -12,6 +12,14 @@ from holdfast.artifacts.check import schema, written
 from holdfast.supply.finding import Finding
 from holdfast.supply.schemas import SchemaDirectory
 
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "10-production"
+#: The four services that every family renders.
+SPECS = {
+    "trading-engine": EXAMPLE / "holdfast.yaml",
+    "web-app": EXAMPLE / "web-app.yaml",
+    "worker": EXAMPLE / "worker.yaml",
+    "stateful": EXAMPLE / "stateful.yaml",
+}
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "schemas"
 
 
