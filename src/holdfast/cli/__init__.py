@@ -60,6 +60,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Ship": {
         "build": "Build the image, and hold it against its promises",
+        "sbom": "List what is in the image, as CycloneDX and SPDX",
         "scan": "Look for known vulnerabilities in the image",
         "registry": "Push, list, prune and copy images",
     },

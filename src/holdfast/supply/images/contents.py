@@ -70,14 +70,20 @@ def look(layout: Layout, image: Image) -> Contents:
 def _unpacked(path: Path, programs: dict[str, str]) -> int:
     """Bytes of the files of a layer; what it adds and removes is applied to ``programs``."""
     size = 0
+    for entry, _ in entries(path):
+        size += entry.size if entry.isreg() else 0
+        _apply(entry, programs)
+    return size
+
+
+def entries(path: Path) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
+    """The entries of a packed layer, each to be read before the next. Raises ``BadImage``."""
     try:
         with _opened(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for entry in archive:
-                size += entry.size if entry.isreg() else 0
-                _apply(entry, programs)
+                yield entry, archive
     except (tarfile.TarError, OSError, EOFError) as error:
         raise BadImage(f"the layer {path.name[:12]} cannot be unpacked: {error}") from None
-    return size
 
 
 @contextmanager
