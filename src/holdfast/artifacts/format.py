@@ -13,11 +13,14 @@ from typing import Any
 import yaml
 
 from holdfast.artifacts.artifact import Artifact
+from holdfast.artifacts.versions import ACTIONS
 from holdfast.spec.scalar import typed
 
 _JSON = (".json", ".webmanifest")
 #: Words that YAML 1.1 takes for something that is no text, beyond what PyYAML quotes by itself.
 _DOUBTFUL = re.compile(r"[-+.]?[0-9][0-9_.,:eExXoObBa-fA-F+-]*|[yYnN]|~|=|<<")
+_USES = re.compile(r"^( *(?:- )?uses: )(\S+@[0-9a-f]{40})$", re.MULTILINE)
+_TAGS = {action.reference: action.tag for action in ACTIONS}
 _WIDTH = 2**20  # lines are never folded: a folded line is a puzzle in a diff
 
 
@@ -50,6 +53,8 @@ def written(artifact: Artifact) -> bytes:
     if artifact.suffix in _JSON:
         return (json.dumps(artifact.body, indent=2, ensure_ascii=False) + "\n").encode()
     body = artifact.body if isinstance(artifact.body, str) else yaml_text(artifact.objects())
+    if "/workflows/" in artifact.path:
+        body = _USES.sub(_with_tag, body)
     return _with_header(artifact, body).encode()
 
 
@@ -59,6 +64,12 @@ def yaml_text(documents: tuple[dict[str, Any], ...]) -> str:
         yaml.dump(each, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
         for each in documents
     )
+
+
+def _with_tag(found: re.Match[str]) -> str:
+    """The tag behind the commit of an action, where people and Dependabot look for it."""
+    tag = _TAGS.get(found[2])
+    return f"{found[0]} # {tag}" if tag else found[0]
 
 
 def header(artifact: Artifact) -> tuple[str, ...]:

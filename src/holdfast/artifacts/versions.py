@@ -24,6 +24,20 @@ class Image:
         return f"{self.repository}:{self.tag}{pinned}"
 
 
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A GitHub action at one commit; the tag is what people read."""
+
+    repository: str  # owner/name, with a path where there are several actions
+    tag: str
+    commit: str
+
+    @property
+    def reference(self) -> str:
+        """What ``uses`` says."""
+        return f"{self.repository}@{self.commit}"
+
+
 #: The release whose API the rendered objects speak (kubernetes/api v0.36.3).
 KUBERNETES = "v1.36"
 
@@ -110,3 +124,52 @@ FLUENT_BIT = Image("ghcr.io/fluent/fluent-operator/fluent-bit", "v4.2.0")
 ELASTICSEARCH = Image("docker.elastic.co/elasticsearch/elasticsearch", "9.2.0")
 
 UNPINNED: tuple[Image, ...] = (KUBE_STATE_METRICS, FLUENT_BIT, ELASTICSEARCH)
+
+# Tools of the pipelines. Digests and commits were read in public repositories that pin the same
+# version.
+
+#: Many lock files and scripts of 2026 pin this digest beside this tag.
+SEMGREP = Image(
+    "semgrep/semgrep",
+    "1.178.0",
+    "sha256:32e459968daabe7ab86968184a29109b9564aa00392401156f9788452b42786b",
+)
+ZAP = Image(
+    "ghcr.io/zaproxy/zaproxy",
+    "2.17.0",
+    "sha256:781a2bdaea47324e7bab583e2263f21d257b0aee61ed51521a5be45f5f5081ef",
+)
+TRIVY = "0.74.0"  # aquasecurity/trivy
+COSIGN_USED = "3.1.2"  # sigstore/cosign, tag v3.1.2; at least COSIGN
+GIT_CLIFF = "2.14.2"
+
+#: Workflows of kyverno/kyverno, argoproj/argo-cd, goharbor/harbor and zizmorcore/zizmor in August
+#: 2026; ``attest`` of zizmorcore/zizmor, ``setup-python`` of kyverno/kyverno, ``harden-runner`` of
+#: argoproj/argo-cd, ``setup-trivy`` as trivy-action 0.36.0 pins it.
+CHECKOUT = Action("actions/checkout", "v7.0.1", "3d3c42e5aac5ba805825da76410c181273ba90b1")
+UPLOAD = Action("actions/upload-artifact", "v7.0.1", "043fb46d1a93c77aae656e7c1c64a875d1fc6a0a")
+DOWNLOAD = Action("actions/download-artifact", "v8.0.1", "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c")
+SETUP_PYTHON = Action("actions/setup-python", "v7.0.0", "5fda3b95a4ea91299a34e894583c3862153e4b97")
+APP_TOKEN = Action(
+    "actions/create-github-app-token", "v3.2.0", "bcd2ba49218906704ab6c1aa796996da409d3eb1"
+)
+ATTEST = Action("actions/attest", "v4.2.2", "1e69f48acb82d1966a394da916b4c1698aa569d6")
+HARDEN = Action(
+    "step-security/harden-runner", "v2.21.0", "05e31511f85b41b11d1cf0ef85d0992719546e2c"
+)
+BUILDX = Action("docker/setup-buildx-action", "v4.3.0", "37fe631027851001ddb9b187196cc803df7f5f0e")
+LOGIN = Action("docker/login-action", "v4.6.0", "dbcb813823bdd20940b903addbd779551569679f")
+COSIGN_INSTALLER = Action(
+    "sigstore/cosign-installer", "v4.1.2", "6f9f17788090df1f26f669e9d70d6ae9567deba6"
+)
+SETUP_TRIVY = Action(
+    "aquasecurity/setup-trivy", "v0.2.6", "3fb12ec12f41e471780db15c232d5dd185dcb514"
+)
+_CODEQL = ("v4.37.7", "ff2f1c621b7f889edc0d3c761ac2e6a3f8cdb0dd")
+CODEQL_INIT = Action("github/codeql-action/init", *_CODEQL)
+CODEQL_ANALYZE = Action("github/codeql-action/analyze", *_CODEQL)
+CODEQL_UPLOAD = Action("github/codeql-action/upload-sarif", *_CODEQL)
+ACTIONS = (
+    CHECKOUT, UPLOAD, DOWNLOAD, SETUP_PYTHON, APP_TOKEN, ATTEST, HARDEN, BUILDX, LOGIN,
+    COSIGN_INSTALLER, SETUP_TRIVY, CODEQL_INIT, CODEQL_ANALYZE, CODEQL_UPLOAD,
+)  # fmt: skip

@@ -10,6 +10,16 @@ from holdfast.artifacts.delivery import (
     notifications,
     projects,
 )
+from holdfast.artifacts.delivery.github import (
+    ci,
+    image,
+    promote,
+    release,
+    rescan,
+    rollback,
+    scripts,
+    settings,
+)
 
 RENDERERS: tuple[Renderer, ...] = (
     argocd.render,
@@ -17,4 +27,12 @@ RENDERERS: tuple[Renderer, ...] = (
     projects.render,
     applicationsets.render,
     flagger.render,
+    ci.render,
+    image.render,
+    promote.render,
+    release.render,
+    rescan.render,
+    rollback.render,
+    scripts.render,
+    settings.render,
 )

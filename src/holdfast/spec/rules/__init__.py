@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from holdfast.spec.model import Service
 from holdfast.spec.rules import (
+    delivery,
     image,
     kubernetes,
     observability,
@@ -26,5 +27,6 @@ def check(service: Service) -> Iterator[Finding]:
     yield from rollout.check(service)
     yield from observability.check(service)
     yield from image.check(service)
+    yield from delivery.check(service)
     yield from regions.check(service)
     yield from kubernetes.check(service)

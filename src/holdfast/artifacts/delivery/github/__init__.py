@@ -1,0 +1,1 @@
+"""Workflows of GitHub Actions: least privilege, pinned actions, no text of others in a shell."""
