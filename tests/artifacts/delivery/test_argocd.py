@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.artifacts import versions
+from holdfast.artifacts.catalog import artifacts
 from holdfast.artifacts.delivery.applicationsets import PARTS
+from holdfast.artifacts.gitops import arranged
 from holdfast.artifacts.names import namespace
 from holdfast.rollout.windows import blocked
 
@@ -57,6 +59,19 @@ def test_every_directory_that_is_synced_is_rendered(service, rendered):
         for element in elements:
             inside = element["path"].removeprefix(f"{service.delivery.path}/")
             assert f"{inside}/kustomization.yaml" in paths
+
+
+@pytest.mark.req("T62")
+@pytest.mark.parametrize("place", [".", "", "./"])
+def test_in_a_repository_for_argo_cd_every_region_syncs_its_own_app(place):
+    found = spec(f"delivery: {{path: '{place}'}}")
+    paths = {artifact.path for artifact in arranged(artifacts(found), found)}
+    for name in ("shop", *(f"shop-{part}" for part in PARTS)):
+        elements = the(found, "ApplicationSet", name)["spec"]["generators"][0]["list"]["elements"]
+        assert all(f"{each['path']}/kustomization.yaml" in paths for each in elements)
+        assert name != "shop" or {e["path"] for e in elements} == {
+            f"apps/{region.name}" for region in found.regions
+        }
 
 
 @pytest.mark.req("T62", "T73")

@@ -27,6 +27,8 @@ PARTS = {
     "resilience": "resilience/overlays/*",
 }
 SERVICE_PART = "kubernetes/overlays/*"
+#: The same where the set is at the top of its repository (``holdfast render --gitops``).
+SERVICE_APP = "apps/*"
 _KEYS = (
     "service", "kubernetes.namespace", "delivery.repository", "delivery.branch", "delivery.path",
     "rollout.deadline", *waves.KEYS,
@@ -56,7 +58,7 @@ def _root(service: Service) -> str:
 
 def _in_waves(service: Service) -> Object:
     template = _template(service, service.service, service.service)
-    spec = _spec(service, SERVICE_PART, template)
+    spec = _spec(service, SERVICE_PART if _root(service) else SERVICE_APP, template)
     spec["strategy"] = {
         "type": "RollingSync",
         "deletionOrder": "Reverse",
