@@ -42,3 +42,11 @@ def artifacts(service: Service, only: Collection[str] = ()) -> Iterator[Artifact
 def render(service: Service, only: Collection[str] = ()) -> Bundle:
     """The production set of a service: the same service gives the same bytes."""
     return bundle(artifacts(service, only))
+
+
+def maker_of(path: str, service: Service) -> Renderer | None:
+    """The renderer that writes the artifact at a path of the set, if one does."""
+    for renderer in FAMILIES.get(family_of(path), ()):
+        if any(artifact.path == path for artifact in renderer(service)):
+            return renderer
+    return None

@@ -26,6 +26,12 @@ def arranged(artifacts: Iterable[Artifact], service: Service) -> Iterator[Artifa
             yield _app(region.name)
 
 
+def original(path: str) -> str:
+    """Where the set itself has the file that a repository has at a path."""
+    workflows = path.removeprefix(".github/")
+    return path if workflows == path else _WORKFLOWS + workflows
+
+
 def _app(region: str) -> Artifact:
     return Artifact(
         path=f"{_APPS}/{region}/kustomization.yaml",

@@ -29,7 +29,9 @@ def _known_keys(where: Where) -> Iterator[str]:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("path", required=False, metavar="[KEY]", shell_complete=offering(_known_keys))
+@click.argument(
+    "path", required=False, metavar="[KEY|FILE[:LINE]]", shell_complete=offering(_known_keys)
+)
 @click.option(
     "-f", "--file", type=click.Path(path_type=Path), metavar="FILE",
     help="The spec file, or its directory. Default: the nearest holdfast.yaml.",
@@ -40,8 +42,16 @@ def command(path: str | None, file: Path | None, json_wanted: bool) -> int:
 
     With a KEY such as rollout.strategy: what it is for, what it may be, its default, an example,
     and its value in your spec if there is one.
+
+    With a FILE of a rendered set, such as out/kubernetes/base/deployment.yaml:40: what it is, who
+    checks it, and the settings that shape it or that line.
     """
+    from holdfast.cli.explaining import explain, question
     from holdfast.spec.problem import Invalid
+
+    if path and (asked := question(path)):
+        explain(asked, file, json_wanted)
+        return 0
 
     if path and Path(path).suffix in (".yaml", ".yml"):
         file, path = Path(path), None

@@ -34,7 +34,7 @@ def rendered(file: Path | None, overrides: Path | None = None, gitops: bool = Fa
     """The whole set of the spec meant, overrides in place. Raises ``Complaint``, ``Invalid``."""
     spec = located(file)
     service = load(spec)
-    given = _overrides(overrides or spec.parent / OVERRIDES)
+    given = read_overrides(overrides or spec.parent / OVERRIDES)
     try:
         made = overridden(artifacts(service), given)
         found = bundle(arranged(made, service) if gitops else made)
@@ -43,7 +43,8 @@ def rendered(file: Path | None, overrides: Path | None = None, gitops: bool = Fa
     return Rendered(spec, service, found)
 
 
-def _overrides(directory: Path) -> dict[str, str]:
+def read_overrides(directory: Path) -> dict[str, str]:
+    """Every override by its path; none where there is no directory. Raises ``Complaint``."""
     if not directory.is_dir():
         return {}
     try:

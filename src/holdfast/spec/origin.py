@@ -39,6 +39,18 @@ def settings(loaded: Loaded, derived: dict[str, tuple[Any, str]] | None = None) 
     return [_setting(loaded, path, value, derived) for path, value in _leaves((), loaded.service)]
 
 
+def setting(loaded: Loaded, path: Path) -> Setting:
+    """One value, or a whole list or table, by its path in the service."""
+    value: Any = loaded.service
+    for part in path:
+        value = (
+            value[part]
+            if isinstance(part, int) or isinstance(value, dict)
+            else getattr(value, part)
+        )
+    return _setting(loaded, path, value, {})
+
+
 def _setting(
     loaded: Loaded,
     path: Path,
