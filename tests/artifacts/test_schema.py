@@ -107,3 +107,10 @@ def test_every_schema_can_be_used():
     for key in known.index:
         version, _, kind = key.rpartition("/")
         assert known.of("a.yaml", {"apiVersion": version, "kind": kind}) is not None, key
+
+
+def test_numbers_are_read_as_json_and_go_read_them():
+    (body,) = written.read("a.json", '{"a": 1e-05, "b": "1e5", "c": -2E+3, "d": "="}').objects
+    assert body == {"a": 1e-05, "b": "1e5", "c": -2000.0, "d": "="}
+    (body,) = written.read("a.yaml", "a: 1e5x\nb: =\nc: 12e3\n").objects
+    assert body == {"a": "1e5x", "b": "=", "c": 12000.0}

@@ -142,7 +142,7 @@ def _document(
     if judge is None:
         if key and key not in _OPENSLO:
             yield ("kind",), "kind", f"the unknown kind {key}", "a kind that a schema knows"
-        elif not key and "apiVersion" in document:
+        elif not key and isinstance(document.get("apiVersion"), str):
             yield ("apiVersion",), "kind", "no kind", "apiVersion and kind"
         return
     if key:

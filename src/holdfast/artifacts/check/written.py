@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -68,10 +69,18 @@ def _wrong_key(key: Any, seen: set[Hashable]) -> str:
     return f"the key {key.value!r} twice" if key.value in seen else ""
 
 
+# YAML 1.1 has dates and a type for a lone ``=``, which JSON and YAML 1.2 do not have.
+_NOT_JSON = {f"tag:yaml.org,2002:{name}" for name in ("timestamp", "value")}
 _Reader.yaml_implicit_resolvers = {
-    first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]
+    first: [each for each in resolvers if each[0] not in _NOT_JSON]
     for first, resolvers in _Reader.yaml_implicit_resolvers.items()
 }
+# They have numbers without a dot before the exponent, which YAML 1.1 takes for text.
+_Reader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
 # The safe constructor asks for a generator that calls its own method; ours must be asked instead.
 _Reader.add_constructor("tag:yaml.org,2002:map", lambda self, node: self.construct_mapping(node))
 
