@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "10-production"
 SCHEMAS = ROOT.parent / "shared" / "schemas"
-RULES = Path("out/observability/prometheus/operator/rules.yaml")
+RULES = Path("out/observability/base/rules.yaml")
 Run = Callable[..., SimpleNamespace]
 
 

@@ -146,6 +146,22 @@ def test_what_is_below_the_service_may_be_synced_to_the_namespaces_it_is_in(
     assert "*" not in {word for kind in permitted for word in kind} | places
 
 
+@pytest.mark.req("T61", "T62", "T63")
+def test_a_second_service_of_a_cluster_brings_its_own_parts_and_nothing_shared():
+    second = spec("delivery: {platform: false}")
+    sets = [
+        each["metadata"]["name"] for file in rendered(second)
+        for each in file.artifact.objects() if each.get("kind") == "ApplicationSet"
+    ]  # fmt: skip
+    assert sets == ["shop", "shop-observability", "shop-resilience"]
+    body = artifact(second, "argocd/kustomization.yaml").body
+    assert body["resources"] == ["namespace.yaml", "projects.yaml", "applicationsets.yaml"]
+    here = {file.path for file in rendered(second) if "/argocd/" in file.path}
+    assert here == {
+        f"delivery/argocd/{name}" for name in ("kustomization.yaml", *body["resources"])
+    }
+
+
 @pytest.mark.req("T63")
 def test_the_service_reaches_its_own_namespace_and_repository_only(service):
     project = the(service, "AppProject", service.service)["spec"]

@@ -94,7 +94,7 @@ def test_every_alert_of_the_list_has_an_expression_and_a_runbook(service, writte
 
 
 def test_the_operators_object_and_the_plain_file_hold_the_same_rules(written):
-    body = yaml.safe_load((written / "prometheus/operator/rules.yaml").read_text())
+    body = yaml.safe_load((written / "base/rules.yaml").read_text())
     plain_file = yaml.safe_load((written / "prometheus/rules/kubernetes.yml").read_text())
     assert body["spec"]["groups"] == plain_file["groups"]
 

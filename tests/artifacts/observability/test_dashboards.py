@@ -161,7 +161,7 @@ def test_promises_are_the_red_lines_of_the_objectives(service, boards):
 def test_the_operators_objects_hold_the_same_pages_as_the_files(service, boards):
     (many,) = (
         list(file.artifact.objects()) for file in render(service, FAMILY)
-        if file.path.endswith("grafana/dashboards.yaml")
+        if file.path.endswith("base/dashboards.yaml")
     )  # fmt: skip
     assert [json.loads(each["spec"]["json"]) for each in many] == list(
         boards[each["metadata"]["name"].removeprefix(f"{service.service}-")] for each in many

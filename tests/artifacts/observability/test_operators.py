@@ -40,7 +40,7 @@ def test_upstream_accepts_every_object_of_the_family(rendered):
 @pytest.mark.req("T86")
 def test_each_region_has_a_prometheus_that_names_it_in_every_series(service, mine):
     for region in service.regions:
-        (found,) = mine[f"observability/overlays/{region.name}/prometheus.yaml"]
+        (found,) = mine[f"observability/platform/overlays/{region.name}/prometheus.yaml"]
         for each in found["spec"]["scrapeClasses"]:
             assert {"targetLabel": "region", "replacement": region.name} in each["relabelings"]
         assert [c["name"] for c in found["spec"]["scrapeClasses"] if c.get("default")]
@@ -108,7 +108,7 @@ def test_each_data_service_is_scraped_where_it_exists(resilience, names, missing
     found = files(f"{BASE}resilience: {resilience}")
     seen = {each["metadata"]["name"] for each in objects(found, "PodMonitor")}
     assert names <= seen and not missing & seen
-    exporter = "observability/prometheus/operator/cache-exporter.yaml"
+    exporter = "observability/base/cache-exporter.yaml"
     assert (exporter in found) == ("shop-cache" in names)
 
 
@@ -157,7 +157,11 @@ def test_alertmanager_objects_say_the_same_as_the_plain_file(service, mine):
     (config,) = objects(mine, "AlertmanagerConfig")
     (manager,) = objects(mine, "Alertmanager")
     spec = config["spec"]
-    assert manager["spec"]["alertmanagerConfiguration"]["name"] == config["metadata"]["name"]
+    chosen = manager["spec"]["alertmanagerConfigSelector"]["matchLabels"]
+    assert chosen.items() <= config["metadata"]["labels"].items()
+    assert spec["route"]["matchers"] == [
+        {"name": "service", "matchType": "=", "value": config["metadata"]["name"]}
+    ], "another service's alerts have routes of their own"
     assert [r["name"] for r in spec["receivers"]] == [r["name"] for r in plain["receivers"]]
     pairs = zip(spec["route"]["routes"], plain["route"]["routes"], strict=True)
     for object_route, file_route in pairs:
@@ -181,7 +185,8 @@ def test_log_lines_are_deleted_when_their_time_is_over(keep, age):
     assert phases["delete"] == {"min_age": age, "actions": {"delete": {}}}
     (template,) = found["observability/logging/index-template.json"]
     assert template["template"]["settings"]["index.lifecycle.name"] == "holdfast-logs"
-    data = next(o["data"] for o in found["observability/logging/retention.yaml"] if "data" in o)
+    setup = found["observability/platform/base/retention.yaml"]
+    data = next(each["data"] for each in setup if "data" in each)
     assert json.loads(data["policy.json"]) == policy
     assert json.loads(data["template.json"]) == template
 
@@ -206,7 +211,10 @@ def test_log_lines_go_where_the_index_template_and_the_writers_role_expect_them(
 def test_the_plain_fluent_bit_is_the_same_pipeline_as_the_operators(service):
     text = {f.path: f.data.decode() for f in render(service, FAMILY)}
     plain = text["observability/logging/fluent-bit.conf"]
-    documents = list(yaml.safe_load_all(text["observability/logging/fluent-bit.yaml"]))
+    documents = [
+        each for name in ("platform/base/fluent-bit", "base/logs")
+        for each in yaml.safe_load_all(text[f"observability/{name}.yaml"])
+    ]  # fmt: skip
     filters = next(d for d in documents if d["kind"] == "ClusterFilter")["spec"]["filters"]
     renames = [(*each["rename"].items(),) for each in filters[2]["modify"]["rules"]]
     for ((old, new),) in renames:
@@ -328,15 +336,16 @@ def test_users_of_elasticsearch_have_one_role_each_and_a_password_nobody_wrote_d
         assert spec["target"]["template"]["data"]["password"] == "{{ .password }}"
 
 
-def test_the_kustomization_lists_every_object_and_nothing_that_is_not_there(service, mine):
-    (base,) = mine["observability/kustomization.yaml"]
-    listed = {f"observability/{each}" for each in base["resources"]}
-    overlays = {path for path in mine if "/overlays/" in path}
+def test_the_kustomizations_list_every_object_and_nothing_that_is_not_there(service, mine):
+    listed = {
+        f"{path.rpartition('/')[0]}/{each}" for path in mine if path.endswith("kustomization.yaml")
+        for each in mine[path][0]["resources"] if each.endswith(".yaml")
+    }  # fmt: skip
     kinds = {
         path for path, many in mine.items()
         if path.endswith(".yaml") and many and all("kind" in each for each in many)
         and not path.endswith("kustomization.yaml") and "openslo" not in path
     }  # fmt: skip
-    assert listed == kinds - overlays
+    assert listed == kinds
     for region in service.regions:
-        assert f"observability/overlays/{region.name}/kustomization.yaml" in overlays
+        assert f"observability/platform/overlays/{region.name}/kustomization.yaml" in mine

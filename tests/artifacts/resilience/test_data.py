@@ -29,7 +29,7 @@ def seconds(text):
 @pytest.mark.req("T131", "T132", "T133", "T134", "T115")
 def test_every_data_service_is_accepted_by_its_own_schema(service):
     upstream.assert_accepted(
-        rendered(service), "resilience/data", "resilience/overlays", "resilience/kustomization"
+        rendered(service), "resilience/data", "resilience/overlays", "resilience/base"
     )
 
 
@@ -159,9 +159,7 @@ def test_a_cockroach_cluster_is_begun_once_and_joined_by_the_others():
     given = spec("resilience: {database: cockroach}")
     begun = []
     for region in given.regions:
-        body = file(given, f"data/cockroach/{region.name}/kustomization.yaml").body
-        (chart,) = body["helmCharts"]
-        values = chart["valuesInline"]
+        values = file(given, f"data/helm/cockroach-{region.name}.yaml").body
         assert values["conf"]["locality"] == f"region={region.cloud}"
         assert values["conf"]["cluster-name"] == "shop-db"
         assert values["tls"]["enabled"] is True

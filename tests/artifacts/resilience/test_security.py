@@ -31,7 +31,7 @@ def hours(duration):
 
 @pytest.mark.req("T8", "T138", "T139")
 def test_every_security_object_is_accepted_by_its_own_schema(service):
-    upstream.assert_accepted(rendered(service), "resilience/security", "resilience/namespaces")
+    upstream.assert_accepted(rendered(service), "resilience/security", "resilience/platform")
 
 
 @pytest.mark.req("T8")

@@ -20,18 +20,21 @@ from holdfast.spec.production.regions import Region
 
 #: A person holds an Application still with it while they roll back; see the workflow of rollbacks.
 HOLD = "argocd.argoproj.io/skip-reconcile"
-#: Part -> its directory in the set; a star stands for the region.
-PARTS = {
+#: Part -> its directory in the set; a star stands for the region. What a cluster has once:
+SHARED = {
     "platform": "kubernetes/platform",
-    "observability": "observability/overlays/*",
-    "resilience": "resilience/overlays/*",
+    "observability-platform": "observability/platform/overlays/*",
+    "resilience-platform": "resilience/platform",
 }
+#: What belongs to the service alone.
+OWN = {"observability": "observability/base", "resilience": "resilience/overlays/*"}
+PARTS = SHARED | OWN
 SERVICE_PART = "kubernetes/overlays/*"
 #: The same where the set is at the top of its repository (``holdfast render --gitops``).
 SERVICE_APP = "apps/*"
 _KEYS = (
     "service", "kubernetes.namespace", "delivery.repository", "delivery.branch", "delivery.path",
-    "rollout.deadline", *waves.KEYS,
+    "delivery.platform", "rollout.deadline", *waves.KEYS,
 )  # fmt: skip
 _RETRIES = 5
 
@@ -39,11 +42,16 @@ _RETRIES = 5
 def render(service: Service) -> Iterable[Artifact]:
     yield Artifact(
         f"{FOLDER}/applicationsets.yaml",
-        (_in_waves(service), *(_at_once(service, part) for part in PARTS)),
+        (_in_waves(service), *(_at_once(service, part) for part in parts(service))),
         "Which directory is synced to which region, and in which order.",
         _KEYS,
         ("T62", "T63", "T64", "T73"),
     )
+
+
+def parts(service: Service) -> dict[str, str]:
+    """What is synced below the service; what all services share by one of them only."""
+    return PARTS if service.delivery.platform else OWN
 
 
 def path(service: Service, pattern: str, region: str) -> str:

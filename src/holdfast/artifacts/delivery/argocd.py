@@ -14,30 +14,38 @@ from holdfast.artifacts.delivery.objects import ARGOCD, FOLDER, owned, shared
 from holdfast.artifacts.versions import ARGO_CD, ARGO_CD_COMMIT
 from holdfast.spec.model import Service
 
-_INSTALL = f"https://raw.githubusercontent.com/argoproj/argo-cd/{ARGO_CD_COMMIT}/manifests/ha"
+_MANIFESTS = f"https://raw.githubusercontent.com/argoproj/argo-cd/{ARGO_CD_COMMIT}/manifests/ha"
 _RESTRICTED = "pod-security.kubernetes.io/enforce"
 #: Files that change an object of the install.
 _PATCHES = ("argocd-cm", "argocd-cmd-params-cm", "argocd-rbac-cm", "argocd-notifications-cm")
-_OWN = ("namespace.yaml", "secrets.yaml", "projects.yaml", "applicationsets.yaml")
+_OWN = ("namespace.yaml", "projects.yaml", "applicationsets.yaml")
+_KEYS = ("delivery.platform",)
 
 
 def render(service: Service) -> Iterable[Artifact]:
-    yield _fixed("namespace.yaml", _namespace(), "Where Argo CD lives.")
-    yield _fixed("kustomization.yaml", _kustomization(), "Argo CD and what it is told to do.")
-    yield _fixed("argocd-cm.yaml", _settings(), "Nobody without a name; no shell into pods.")
-    yield _fixed("argocd-cmd-params-cm.yaml", _parameters(), "Waves are an option to turn on.")
-    yield _fixed("argocd-rbac-cm.yaml", _access(), "No rights but those a project grants.")
+    about = "Argo CD and what it is told to do." if service.delivery.platform else "What it syncs."
+    yield _file("namespace.yaml", _namespace(), "Where Argo CD lives.", ())
+    yield _file("kustomization.yaml", _kustomization(service), about)
+    if service.delivery.platform:
+        yield from _install(service)
+
+
+def _install(service: Service) -> Iterable[Artifact]:
+    """Argo CD is there once, whichever service brings it."""
+    yield _file("argocd-cm.yaml", _settings(), "Nobody without a name; no shell into pods.")
+    yield _file("argocd-cmd-params-cm.yaml", _parameters(), "Waves are an option to turn on.")
+    yield _file("argocd-rbac-cm.yaml", _access(), "No rights but those a project grants.")
     yield Artifact(
         f"{FOLDER}/secrets.yaml",
         _secret(service),
         "Where notifications go; the addresses come from Vault.",
-        ("service",),
+        ("service", *_KEYS),
         ("T61", "T64"),
     )
 
 
-def _fixed(name: str, body: Object, about: str) -> Artifact:
-    return Artifact(f"{FOLDER}/{name}", body, about, (), ("T61",))
+def _file(name: str, body: Object, about: str, keys: tuple[str, ...] = _KEYS) -> Artifact:
+    return Artifact(f"{FOLDER}/{name}", body, about, keys, ("T61",))
 
 
 def _namespace() -> Object:
@@ -46,12 +54,19 @@ def _namespace() -> Object:
     return found
 
 
-def _kustomization() -> Object:
-    return {
+def _kustomization(service: Service) -> Object:
+    found: Object = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "namespace": ARGOCD,
-        "resources": [f"{_INSTALL}/install.yaml", *_OWN],
+        "resources": list(_OWN),
+    }
+    return found | _with_install() if service.delivery.platform else found
+
+
+def _with_install() -> Object:
+    return {
+        "resources": [f"{_MANIFESTS}/install.yaml", *_OWN, "secrets.yaml"],
         "patches": [{"path": f"{name}.yaml"} for name in _PATCHES],
         "images": [{"name": ARGO_CD.repository, "newTag": ARGO_CD.tag, "digest": ARGO_CD.digest}],
     }

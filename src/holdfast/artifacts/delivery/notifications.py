@@ -38,11 +38,13 @@ _PAGED = "on-health-degraded"
 
 
 def render(service: Service) -> Iterable[Artifact]:
+    if not service.delivery.platform:
+        return
     yield Artifact(
         f"{FOLDER}/argocd-notifications-cm.yaml",
         shared("v1/ConfigMap", "argocd-notifications-cm", data=_data(service)),
         "What is said about a sync, to whom; addresses are references to a Secret.",
-        ("service",),
+        ("service", "delivery.platform"),
         ("T64",),
     )
 

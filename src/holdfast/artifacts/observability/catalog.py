@@ -20,7 +20,8 @@ from holdfast.artifacts.observability import (
     tracing,
 )
 
-RENDERERS: tuple[Renderer, ...] = (
+#: Everything but the kustomizations, which list what these render.
+_OBJECTS: tuple[Renderer, ...] = (
     rules.render,
     rule_tests.render,
     openslo.render,
@@ -34,5 +35,6 @@ RENDERERS: tuple[Renderer, ...] = (
     tracing.render,
     jaeger.render,
     grafana.render,
-    kustomize.render,
 )
+
+RENDERERS: tuple[Renderer, ...] = (*_OBJECTS, kustomize.over(_OBJECTS))

@@ -24,13 +24,13 @@ DAY = 86400.0
 def render(service: Service) -> Iterator[Artifact]:
     keys = ("observability.keep_logs",)
     yield Artifact(
-        "observability/logging/elasticsearch.yaml",
+        f"{objects.PLATFORM}/elasticsearch.yaml",
         [_space(), _role(), *writer(WRITER, "fluent-bit", "log_writer"), _cluster()],
         "Elasticsearch: three nodes in three zones, encrypted, with roles for who writes.", (),
         ("T91", "T93"),
     )  # fmt: skip
     yield Artifact(
-        "observability/logging/kibana.yaml", _kibana(), "Kibana: two instances.", (), ("T91",)
+        f"{objects.PLATFORM}/kibana.yaml", _kibana(), "Kibana: two instances.", (), ("T91",)
     )
     yield Artifact(
         "observability/logging/lifecycle-policy.json", policy(service),
@@ -41,7 +41,7 @@ def render(service: Service) -> Iterator[Artifact]:
         "What a log line's fields are.", (), ("T93", "T95"),
     )  # fmt: skip
     yield Artifact(
-        "observability/logging/retention.yaml", list(_setup(service)),
+        f"{objects.PLATFORM}/retention.yaml", list(_setup(service)),
         "Puts the lifecycle policy and the index template into Elasticsearch.", keys, ("T94",),
     )  # fmt: skip
 

@@ -11,26 +11,25 @@ from holdfast.artifacts.observability import objects, thirdparty
 from holdfast.artifacts.observability.objects import MONITORING, NODES
 from holdfast.spec.model import Service
 
-_PATH = "observability/prometheus/operator"
 _PRIVILEGED = "pod-security.kubernetes.io/enforce"
 
 
 def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
-        f"{_PATH}/node-exporter.yaml", list(_node_exporter()),
+        f"{objects.PLATFORM}/node-exporter.yaml", list(_node_exporter()),
         "Processor, memory, disks and network of every node.", (), ("T88",),
     )  # fmt: skip
     yield Artifact(
-        f"{_PATH}/kube-state-metrics.yaml", list(_kube_state_metrics()),
+        f"{objects.PLATFORM}/kube-state-metrics.yaml", list(_kube_state_metrics()),
         "What the cluster's objects want and have, as metrics.", (), ("T87",),
     )  # fmt: skip
     yield Artifact(
-        f"{_PATH}/blackbox-exporter.yaml", list(_blackbox()),
+        f"{objects.PLATFORM}/blackbox-exporter.yaml", list(_blackbox()),
         "Asks from outside, as users do.", (), ("T87",),
     )  # fmt: skip
     if service.resilience.cache == "redis":
         yield Artifact(
-            f"{_PATH}/cache-exporter.yaml", list(_cache(service)),
+            f"{objects.BASE}/cache-exporter.yaml", list(_cache(service)),
             "What the cache does.", ("service", "kubernetes.namespace", "resilience.cache"),
             ("T87",),
         )  # fmt: skip

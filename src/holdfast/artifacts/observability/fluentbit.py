@@ -36,8 +36,12 @@ def render(service: Service) -> Iterator[Artifact]:
     keys = ("service", "kubernetes.namespace")
     rows = ("T92", "T93", "T95")
     yield Artifact(
-        "observability/logging/fluent-bit.yaml", list(_objects(service)),
-        "Fluent Bit on every node, by the Fluent operator.", keys, rows,
+        f"{objects.PLATFORM}/fluent-bit.yaml", list(_objects()),
+        "Fluent Bit on every node, by the Fluent operator.", (), rows,
+    )  # fmt: skip
+    yield Artifact(
+        f"{objects.BASE}/logs.yaml", _lines(service),
+        "Which log lines of the nodes are the service's.", keys, rows,
     )  # fmt: skip
     yield Artifact(
         "observability/logging/fluent-bit.conf", _plain(service),
@@ -55,13 +59,11 @@ def _labelled(kind: str, name: str, spec: Object) -> Object:
     return found
 
 
-def _objects(service: Service) -> Iterator[Object]:
+def _objects() -> Iterator[Object]:
     yield _daemon()
     yield _labelled("ClusterFluentBitConfig", "fluent-bit", _selectors())
     yield _labelled("ClusterParser", "program", {"json": {"timeKey": "time", "timeFormat": _TIME,
                                                           "timeKeep": False}})  # fmt: skip
-    for name, path in _paths(service).items():
-        yield _labelled("ClusterInput", name, {"tail": _tail(name, path)})
     yield _labelled("ClusterInput", "itself", {"fluentBitMetrics": {"scrapeInterval": "15s",
                                                                     "tag": "metrics"}})  # fmt: skip
     filters = [{"kubernetes": _kubernetes()}, {"parser": _program()}, {"modify": _renames()},
@@ -73,9 +75,14 @@ def _objects(service: Service) -> Iterator[Object]:
                                                  "prometheusExporter": exporter})  # fmt: skip
 
 
-def _paths(service: Service) -> dict[str, str]:
-    """What is read: the service's own pods, and those of its namespace."""
-    return {"service": f"/var/log/containers/*_{namespace(service)}_*.log"}
+def _lines(service: Service) -> Object:
+    own = service.service
+    return _labelled("ClusterInput", own, {"tail": _tail(own, _path(service))})
+
+
+def _path(service: Service) -> str:
+    """What is read: every pod of the service's namespace."""
+    return f"/var/log/containers/*_{namespace(service)}_*.log"
 
 
 def _daemon() -> Object:
@@ -165,7 +172,7 @@ def _section(name: str, words: Sequence[tuple[str, str]]) -> str:
 
 def _plain(service: Service) -> str:
     tail = [
-        ("Name", "tail"), ("Tag", _TAG), ("Path", _paths(service)["service"]),
+        ("Name", "tail"), ("Tag", _TAG), ("Path", _path(service)),
         ("multiline.parser", "cri"), ("DB", "/fluent-bit/tail/service.db"),
         ("Mem_Buf_Limit", "50MB"), ("Skip_Long_Lines", "On"), ("storage.type", "filesystem"),
     ]  # fmt: skip

@@ -36,11 +36,12 @@ def render(service: Service) -> Iterator[Artifact]:
         path = f"{_PATH}/dashboards/{board.name}.json"
         yield Artifact(path, page, f"{board.title}: {board.about}", _KEYS[board.name], rows)
     yield Artifact(
-        f"{_PATH}/dashboards.yaml", [_object(service, board.name, page) for board, page in pages],
+        f"{objects.BASE}/dashboards.yaml",
+        [_object(service, board.name, page) for board, page in pages],
         "The dashboards as objects of Grafana's operator.", _ALL, ("T101",),
     )  # fmt: skip
     yield Artifact(
-        f"{_PATH}/grafana.yaml", list(_grafana()),
+        f"{objects.PLATFORM}/grafana.yaml", list(_grafana()),
         "Grafana by its operator, and where it reads from.", (), ("T101",),
     )  # fmt: skip
     yield from _provisioning(service)

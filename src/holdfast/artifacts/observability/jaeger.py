@@ -18,7 +18,7 @@ _URL = f"https://{elastic.HOST}:9200"
 
 def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
-        "observability/tracing/jaeger.yaml",
+        f"{objects.PLATFORM}/jaeger.yaml",
         [
             objects.account("jaeger", LOGGING),
             *elastic.writer(elastic.SPANS, "jaeger", "span_writer"),

@@ -25,20 +25,19 @@ from holdfast.artifacts.observability import fluentbit, objects
 from holdfast.artifacts.observability.objects import MONITORING
 from holdfast.spec.model import Service
 
-_PATH = "observability/prometheus/operator"
 _API = "monitoring.coreos.com/v1"
 
 
 def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
-        f"{_PATH}/service-monitors.yaml", [*_own(service), *_data(service)],
+        f"{objects.BASE}/monitors.yaml", [*_own(service), *_data(service)],
         "The service, what its data lives in, and its way in, as Prometheus finds them.",
         ("service", "traffic.protocol", "kubernetes", "resilience",
          "observability.metrics_path", "observability.scrape", "probes.ready.path"),
         ("T86", "T89", "T90"),
     )  # fmt: skip
     yield Artifact(
-        f"{_PATH}/platform-monitors.yaml", [*_platform(service), *_kubelet(service)],
+        f"{objects.PLATFORM}/monitors.yaml", [*_platform(service), *_kubelet(service)],
         "What carries the service, as Prometheus finds it.",
         ("kubernetes.mesh", "kubernetes.ingress", "observability.scrape"), ("T86", "T87", "T88"),
     )  # fmt: skip
@@ -192,7 +191,7 @@ _WAYS_IN: Mapping[str, Watched] = {
 def _platform(service: Service) -> Iterator[Object]:
     every, ways = _every(service), dict(_PLATFORM)
     if service.kubernetes.ingress in _WAYS_IN:
-        ways["way-in"] = _WAYS_IN[service.kubernetes.ingress]
+        ways[service.kubernetes.ingress] = _WAYS_IN[service.kubernetes.ingress]
     for name, each in ways.items():
         endpoint: Object = {"port": each.port, "interval": every}
         if each.honest:

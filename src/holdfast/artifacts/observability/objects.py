@@ -12,6 +12,10 @@ MONITORING: Final = "monitoring"
 LOGGING: Final = "logging"
 TRACING: Final = "tracing"
 NODES: Final = "node-monitoring"
+#: Directories of what a cluster is given: for the service, and once for all its services.
+BASE: Final = "observability/base"
+PLATFORM: Final = "observability/platform/base"
+OVERLAYS: Final = "observability/platform/overlays"  # one directory for each region
 NOBODY: Final = 65534  # the user of Prometheus' own images
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.artifacts.artifact import Artifact, Object
-from holdfast.artifacts.names import duration, labels
+from holdfast.artifacts.names import MANAGER, duration, labels
 from holdfast.artifacts.observability import objects, routing, thirdparty
 from holdfast.artifacts.observability.objects import MONITORING
 from holdfast.artifacts.observability.plain_prometheus import evaluation
@@ -23,20 +23,24 @@ _NAMES = {
 
 def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
-        "observability/prometheus/operator/access.yaml", list(_access()),
+        f"{objects.PLATFORM}/prometheus-access.yaml", list(_access()),
         "What Prometheus may read of the cluster.", (), ("T86",),
     )  # fmt: skip
     yield Artifact(
-        "observability/alertmanager/operator.yaml",
-        [objects.account("alertmanager", MONITORING), _alertmanager(service), _routes(service)],
-        "Alertmanager, and who hears of which alert.",
-        ("service", "observability.slack", "observability.escalate_after",
-         "observability.replicas"),
+        f"{objects.PLATFORM}/alertmanager.yaml",
+        [objects.account("alertmanager", MONITORING), _alertmanager(service)],
+        "Alertmanager; every service adds its routes.",
+        ("observability.replicas",), ("T106",),
+    )  # fmt: skip
+    yield Artifact(
+        f"{objects.BASE}/alert-routes.yaml", _routes(service),
+        "Who hears of which alert of the service.",
+        ("service", "observability.slack", "observability.escalate_after"),
         ("T106", "T107", "T108", "T109", "T110"),
     )  # fmt: skip
     for region in service.regions:
         yield Artifact(
-            f"observability/overlays/{region.name}/prometheus.yaml",
+            f"{objects.OVERLAYS}/{region.name}/prometheus.yaml",
             _prometheus(service, region),
             f"The Prometheus of {region.name}; all it scrapes carries the region's name.",
             ("regions", "observability.scrape", "observability.keep_metrics",
@@ -131,7 +135,9 @@ def _alertmanager(service: Service) -> Object:
         "image": thirdparty.ALERTMANAGER.reference,
         "replicas": service.observability.replicas,
         "serviceAccountName": "alertmanager",
-        "alertmanagerConfiguration": {"name": service.service},
+        "alertmanagerConfigSelector": {"matchLabels": {"app.kubernetes.io/managed-by": MANAGER}},
+        # A route chooses by the label ``service`` itself; alerts come from many namespaces.
+        "alertmanagerConfigMatcherStrategy": {"type": "None"},
         "retention": "120h",
         "securityContext": objects.pod_security(),
         "resources": objects.resources("50m", "128Mi"),
@@ -156,8 +162,9 @@ def _routes(service: Service) -> Object:
         }
         for source, target, equal in routing.INHIBITIONS
     ]
+    mine = {"matchers": [_matcher("service", service.service)]}
     spec = {
-        "route": routing.tree(service, _matcher, _NAMES),
+        "route": {**mine, **routing.tree(service, _matcher, _NAMES)},
         "inhibitRules": rules,
         "receivers": _receivers(service),
     }

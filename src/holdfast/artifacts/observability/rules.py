@@ -15,7 +15,7 @@ from holdfast.artifacts.observability import (
     signal_rules,
     slo_rules,
 )
-from holdfast.artifacts.observability.objects import MONITORING
+from holdfast.artifacts.observability.objects import BASE, MONITORING
 from holdfast.artifacts.observability.rule import RULES, Condition, alert, group
 from holdfast.artifacts.signals import Place
 from holdfast.spec.model import Service
@@ -90,5 +90,5 @@ def _operator(service: Service) -> Artifact:
         "spec": {"groups": groups(service, "kubernetes")},
     }
     about = "Every rule of the service for the Prometheus of its region."
-    path = "observability/prometheus/operator/rules.yaml"
+    path = f"{BASE}/rules.yaml"
     return Artifact(path, body, about, _KEYS, ("T86", "T89", "T105", "T106", "P8"))

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from holdfast.artifacts.artifact import Artifact, Object
+from holdfast.artifacts.names import labels, namespace
 from holdfast.artifacts.observability import objects, thirdparty
 from holdfast.artifacts.observability.objects import LOGGING, MONITORING, TRACING
 from holdfast.artifacts.signals import ENVOY_BUCKETS
 from holdfast.spec.model import Service
 
 _API = "opentelemetry.io/v1beta1"
-_KEYS = ("service", "observability.sampling", "promises.p99")
+_KEYS = ("observability.sampling", "promises.p99")
 _ROWS = ("T97", "T98", "T99", "T100")
 _DECIDE: Final = "otel-sampling"
 _COLLECT: Final = "otel-collector"
@@ -27,14 +28,19 @@ _STORE: Final = f"jaeger-collector.{LOGGING}.svc:4317"
 
 def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
-        "observability/tracing/collector.yaml",
-        [_space(), *_collectors(service), _instrumentation(service)],
+        f"{objects.PLATFORM}/collector.yaml",
+        [_space(), *_collectors(service)],
         "Two layers of OpenTelemetry collectors, by their operator.", _KEYS, _ROWS,
+    )  # fmt: skip
+    yield Artifact(
+        f"{objects.BASE}/instrumentation.yaml", _instrumentation(service),
+        "Where the service's own pods send their spans, and how they begin a trace.",
+        ("service", "kubernetes.namespace"), ("T97", "T98"),
     )  # fmt: skip
     yield Artifact(
         "observability/tracing/otelcol.yaml", alone(service),
         "One collector without an operator, for one machine.",
-        ("observability.sampling", "promises.p99"), _ROWS,
+        _KEYS, _ROWS,
     )  # fmt: skip
 
 
@@ -242,6 +248,7 @@ def _instrumentation(service: Service) -> Object:
         "propagators": ["tracecontext", "baggage"],
         "sampler": {"type": "parentbased_always_on"},
     }
-    return objects.thing(
-        "opentelemetry.io/v1alpha1", "Instrumentation", service.service, TRACING, spec=spec
-    )
+    metadata = {"name": service.service, "namespace": namespace(service),
+                "labels": labels(service, "tracing")}  # fmt: skip
+    return {"apiVersion": "opentelemetry.io/v1alpha1", "kind": "Instrumentation",
+            "metadata": metadata, "spec": spec}  # fmt: skip

@@ -1,7 +1,9 @@
 """Kustomizations over what the other renderers of this family put there.
 
-What all regions share is one base; what only a region is given is beside it. Experiments are a
-kustomization of their own: to apply one is to start it.
+What all regions are given is one base, made of a directory for each concern; what only a region
+is given lies beside it, for kustomize refuses a base that contains its overlay. What all services
+of a cluster share is applied once. Experiments are a kustomization of their own: to apply one is to
+start it.
 """
 
 from __future__ import annotations
@@ -9,14 +11,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from holdfast.artifacts.artifact import Artifact, Object, Renderer
-from holdfast.artifacts.resilience.objects import CHAOS, OVERLAYS, overlay
+from holdfast.artifacts.resilience.objects import (
+    BACKUP,
+    BASE,
+    CHAOS,
+    DATA,
+    EDGE,
+    OVERLAYS,
+    PLATFORM,
+    SECURITY,
+    overlay,
+)
 from holdfast.spec.model import Service
 from holdfast.spec.production.regions import Region
 
 _FILE = "kustomization.yaml"
 #: Directories whose YAML files are applied in every region.
-_APPLIED = ("resilience", "resilience/data", "resilience/backup", "resilience/security",
-            "resilience/edge")  # fmt: skip
+_CONCERNS = {
+    DATA: "The data services, where all regions have the same.",
+    BACKUP: "What is kept elsewhere, and for how long.",
+    SECURITY: "Secrets and certificates of the service.",
+    EDGE: "What stands before the service.",
+}
 _KEYS = ("resilience", "run.secrets", "kubernetes.mesh", "kubernetes.ingress", "traffic.protocol")
 
 
@@ -25,7 +41,8 @@ def over(renderers: tuple[Renderer, ...]) -> Renderer:
 
     def render(service: Service) -> Iterable[Artifact]:
         paths = [artifact.path for renderer in renderers for artifact in renderer(service)]
-        yield _file("resilience", list(_applied(paths)), "What every region is given.", _KEYS)
+        yield from _base(paths)
+        yield _file(PLATFORM, _within(PLATFORM, paths), "What a cluster is given once.", ())
         yield from _chaos(paths)
         for region in service.regions:
             yield _overlay(region, paths)
@@ -42,27 +59,28 @@ def _file(folder: str, resources: Sequence[str], about: str, keys: tuple[str, ..
     return Artifact(f"{folder}/{_FILE}", body, about, keys, ("T111",))
 
 
-def _applied(paths: Sequence[str]) -> Iterator[str]:
-    for folder in _APPLIED:
-        for name in _within(folder, paths):
-            yield f"{folder}/{name}".removeprefix("resilience/")
+def _base(paths: Sequence[str]) -> Iterator[Artifact]:
+    found = {folder: _within(folder, paths) for folder in _CONCERNS}
+    for folder, resources in found.items():
+        if resources:
+            yield _file(folder, resources, _CONCERNS[folder], _KEYS)
+    concerns = [folder.replace("resilience", "..") for folder, some in found.items() if some]
+    yield _file(BASE, concerns, "What every region is given.", _KEYS)
 
 
 def _chaos(paths: Sequence[str]) -> Iterator[Artifact]:
-    if names := list(_within(CHAOS, paths)):
+    if names := _within(CHAOS, paths):
         about = "Every experiment; to apply one is to start it, so nothing else names them."
         yield _file(CHAOS, names, about, ("resilience", "promises", "service"))
 
 
 def _overlay(region: Region, paths: Sequence[str]) -> Artifact:
-    own = list(_within(overlay(region), paths))
+    own = _within(overlay(region), paths)
     about = f"What {region.name} is given: the base, and its own part of the data."
-    return _file(f"{OVERLAYS}/{region.name}", ["../..", *own], about, (*_KEYS, "regions"))
+    return _file(f"{OVERLAYS}/{region.name}", ["../../base", *own], about, (*_KEYS, "regions"))
 
 
-def _within(folder: str, paths: Sequence[str]) -> Iterator[str]:
+def _within(folder: str, paths: Sequence[str]) -> list[str]:
     """Names of the YAML files of a folder, not of those below it."""
-    for path in sorted(paths):
-        head, _, name = path.rpartition("/")
-        if head == folder and name.endswith(".yaml"):
-            yield name
+    parts = (path.rpartition("/") for path in sorted(paths))
+    return [name for head, _, name in parts if head == folder and name.endswith(".yaml")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.artifacts.artifact import Artifact, Object
-from holdfast.artifacts.resilience.objects import VELERO, shared
+from holdfast.artifacts.resilience.objects import PLATFORM, VELERO, shared
 from holdfast.spec.model import Service
 
 _ENFORCE = "pod-security.kubernetes.io/enforce"
@@ -14,7 +14,7 @@ _SPACES = ("cert-manager", "external-secrets", "trivy-system", "vault", VELERO)
 
 def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
-        "resilience/namespaces.yaml", [_space(name) for name in _SPACES],
+        f"{PLATFORM}/namespaces.yaml", [_space(name) for name in _SPACES],
         "Where certificates, secrets, scans and backups are kept.", (),
         ("T8", "T121", "T138", "T139"),
     )  # fmt: skip

@@ -15,7 +15,10 @@ SECURITY: Final = "resilience/security"
 EDGE: Final = "resilience/edge"
 CHAOS: Final = "resilience/chaos"
 RUNBOOKS: Final = "resilience/runbooks"
+BASE: Final = "resilience/base"
 OVERLAYS: Final = "resilience/overlays"  # one directory for each region
+#: What all services of a cluster share, and is applied once.
+PLATFORM: Final = "resilience/platform"
 VAULT: Final = "https://vault.vault.svc:8200"
 #: ConfigMap and Secret by which every namespace knows Vault; kept by trust-manager.
 VAULT_CA: Final = "vault-ca"

@@ -19,6 +19,10 @@ class Delivery(Section):
     )
     branch: Text = Field(default="main", description="what is deployed from")
     path: Text = Field(default="out", description="where the rendered set lives in the repository")
+    platform: bool = Field(
+        default=True,
+        description="whether Argo CD also gets from here what all services of a cluster share",
+    )
     approvers: tuple[Text, ...] = Field(
         default=(), description="teams or people who approve production"
     )

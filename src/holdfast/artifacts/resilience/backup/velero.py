@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from holdfast.artifacts import names
 from holdfast.artifacts.artifact import Artifact, Object
 from holdfast.artifacts.resilience.objects import (
-    BACKUP,
+    PLATFORM,
     VELERO,
     go_duration,
     named,
@@ -39,9 +39,8 @@ def render(service: Service) -> Iterator[Artifact]:
             ("T121", "T123", "T124"),
         )  # fmt: skip
     yield Artifact(
-        f"{BACKUP}/snapshots.yaml", _snapshots(service),
-        "How volumes are snapshotted; a snapshot outlives what it was taken of.",
-        ("service",), ("T121",),
+        f"{PLATFORM}/snapshots.yaml", _snapshots(),
+        "How volumes are snapshotted; a snapshot outlives what it was taken of.", (), ("T121",),
     )  # fmt: skip
 
 
@@ -111,13 +110,12 @@ def _schedule(service: Service, name: str, where: Region) -> Object:
     return placed(service, f"{_API}/Schedule", name, VELERO, spec, "backup")
 
 
-def _snapshots(service: Service) -> Object:
-    """No ``spec``: a class is all parameters."""
+def _snapshots() -> Object:
+    """One a cluster: Velero takes the class with its label, and there must be one. No ``spec``."""
     found = shared("snapshot.storage.k8s.io/v1/VolumeSnapshotClass", "holdfast", "", {})
     found["metadata"]["labels"]["velero.io/csi-volumesnapshot-class"] = "true"
     return {
         **found,
         "driver": "ebs.csi.aws.com",
         "deletionPolicy": "Retain",
-        "parameters": {"tagSpecification_1": f"service={service.service}"},
     }

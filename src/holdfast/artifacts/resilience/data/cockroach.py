@@ -37,8 +37,8 @@ def render(service: Service) -> Iterator[Artifact]:
         return
     for region in service.regions:
         yield Artifact(
-            f"{DATA}/cockroach/{region.name}/kustomization.yaml", _kustomization(service, region),
-            f"The database in {region.name}: kustomize build --enable-helm.", _KEYS,
+            f"{DATA}/helm/cockroach-{region.name}.yaml", values(service, region),
+            _install(service, region), _KEYS,
             ("T115", "T131"),
         )  # fmt: skip
     yield Artifact(
@@ -57,20 +57,13 @@ def release(service: Service, region: Region) -> str:
     return named(service, "db", region.name)
 
 
-def _kustomization(service: Service, region: Region) -> Object:
-    chart = {
-        "name": "cockroachdb",
-        "repo": "https://charts.cockroachdb.com",
-        "version": thirdparty.COCKROACH_CHART,
-        "releaseName": release(service, region),
-        "namespace": names.namespace(service),
-        "valuesInline": values(service, region),
-    }
-    return {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "helmCharts": [chart],
-    }
+def _install(service: Service, region: Region) -> str:
+    """What the file is for; a chart is installed by Helm, which kustomize alone cannot run."""
+    version = thirdparty.COCKROACH_CHART
+    return (
+        f"Values of the chart cockroachdb {version} of https://charts.cockroachdb.com for the"
+        f" release {release(service, region)} in {region.name}."
+    )
 
 
 def values(service: Service, region: Region) -> Object:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from holdfast.artifacts import names
 from holdfast.artifacts.artifact import Artifact, Object
 from holdfast.artifacts.resilience.objects import (
+    PLATFORM,
     SECURITY,
     VAULT,
     VAULT_CA,
@@ -43,7 +44,7 @@ def render(service: Service) -> Iterator[Artifact]:
         ("T138",),
     )  # fmt: skip
     yield Artifact(
-        f"{SECURITY}/vault-tls.yaml", list(_vault()),
+        f"{PLATFORM}/vault-tls.yaml", list(_vault()),
         "Vault's own certificate, and its root in every namespace (trust-manager).",
         (), ("T8", "T138"),
     )  # fmt: skip

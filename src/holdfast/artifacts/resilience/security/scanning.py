@@ -12,6 +12,7 @@ from typing import Final
 from holdfast.artifacts import names
 from holdfast.artifacts.artifact import Artifact, Object
 from holdfast.artifacts.resilience.objects import (
+    PLATFORM,
     SECURITY,
     container_security,
     resources,
@@ -42,7 +43,7 @@ CONTROLS: Final = {
 
 def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
-        f"{SECURITY}/compliance.yaml", _compliance(),
+        f"{PLATFORM}/compliance.yaml", _compliance(),
         "The controls everything in the cluster is held against, every six hours.", (), ("T139",),
     )  # fmt: skip
     yield Artifact(
