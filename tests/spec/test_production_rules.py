@@ -45,6 +45,8 @@ def regions(name="eu-west", cidr="10.2.0.0/16", cloud="eu-west-1", primary="fals
          "delivery: {approvers: [example/leads, me@example.com, me]}"),
         ("image.digest", "image: {digest: latest}", f"image: {{digest: '{DIGEST}'}}"),
         ("image.base", "image: {base: debian}", f"image: {{base: 'debian:12@{DIGEST}'}}"),
+        ("image.signer", "image: {signer: cosign.key}",
+         "image: {signer: 'awskms:///alias/shop'}"),
         ("image.platforms", "image: {platforms: []}", "image: {platforms: [linux/arm64]}"),
         ("regions", "regions: []", regions()),
         ("regions", "regions: [{name: a}]", "regions: [{name: a, primary: true}]"),

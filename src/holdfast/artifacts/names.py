@@ -84,6 +84,11 @@ def family(service: Service) -> dict[str, str]:
     return {"app.kubernetes.io/part-of": service.service}
 
 
+def ours(service: Service) -> dict[str, str]:
+    """The labels of pods that are rendered here for the service; operators make others."""
+    return {**family(service), "app.kubernetes.io/managed-by": MANAGER}
+
+
 def labels(service: Service, component: str = "") -> dict[str, str]:
     """The recommended labels of every object (kubernetes.io, Recommended Labels)."""
     found = {**selector(service), **family(service), "app.kubernetes.io/managed-by": MANAGER}
@@ -101,6 +106,11 @@ def beside(service: Service, suffix: str) -> dict[str, str]:
 def pool(service: Service) -> str:
     """The node pool whose nodes are kept for the service."""
     return service.service
+
+
+def cluster(service: Service, region: Region) -> str:
+    """The Kubernetes cluster of a region, by its name in the cloud and in the mesh."""
+    return f"{service.service}-{region.name}"
 
 
 def port_name(service: Service) -> str:

@@ -41,6 +41,12 @@ class Action:
 #: The release whose API the rendered objects speak (kubernetes/api v0.36.3).
 KUBERNETES = "v1.36"
 
+#: The patch release that nodes are made with (kubernetes/kubernetes, tag v1.36.2).
+KUBERNETES_PATCH = "v1.36.2"
+
+#: Istio's control plane and proxies (istio/istio, tag 1.30.3).
+ISTIO = "1.30.3"
+
 #: Holds a place and does nothing (kubernetes/kubernetes, build/pause; many public lock files).
 PAUSE = Image(
     "registry.k8s.io/pause",

@@ -121,6 +121,19 @@ def test_every_flavour_is_accepted_by_its_upstream(service):
 
 
 @pytest.mark.req("T57")
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_database_over_regions_is_reached_from_them_and_from_nowhere_else(flavour):
+    service = spec(f"kubernetes: {{network: {flavour}}}\nresilience: {{database: cockroach}}")
+    node = Pod("shop", {"app.kubernetes.io/name": "cockroachdb"})
+    for region in service.regions:
+        other = Host(region.cidr.replace(".0.0/16", ".4.7"))
+        assert lets_through(policies(service), other, node, 26257)
+        assert lets_through(policies(service), node, other, 26257)
+        assert not lets_through(policies(service), other, node, 8080)
+    assert not lets_through(policies(service), Host("198.51.100.7"), node, 26257)
+
+
+@pytest.mark.req("T57")
 def test_data_services_that_are_not_there_have_no_policies():
     none = "{database: none, cache: none, queue: none, objects: none}"
     service = spec(f"resilience: {none}")

@@ -56,7 +56,7 @@ PLATFORM_KINDS = {
                             "ClusterOutput", "ClusterParser"),
     "gateway.networking.k8s.io": ("GatewayClass",),
     "karpenter.k8s.aws": ("EC2NodeClass",),
-    "karpenter.sh": ("NodePool",),
+    "karpenter.sh": ("NodeOverlay", "NodePool"),
     "kyverno.io": ("ClusterPolicy",),
     "networking.k8s.io": ("IngressClass",),
     "node.k8s.io": ("RuntimeClass",),

@@ -25,6 +25,8 @@ from holdfast.artifacts.kubernetes import (
     vpa,
     workload,
 )
+from holdfast.artifacts.kubernetes.admission import demands, signatures
+from holdfast.artifacts.kubernetes.mesh import identity, install, traffic
 from holdfast.artifacts.kubernetes.network import policies
 
 #: Everything but the kustomizations, which list what these render.
@@ -47,6 +49,11 @@ OBJECTS: tuple[Renderer, ...] = (
     nginx.render,
     traefik.render,
     prewarming.render,
+    demands.render,
+    signatures.render,
+    install.render,
+    identity.render,
+    traffic.render,
     gpu.render,
     sriov.render,
 )

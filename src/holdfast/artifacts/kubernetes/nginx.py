@@ -17,7 +17,7 @@ from holdfast.spec.model import Service
 _PREFIX = "nginx.ingress.kubernetes.io/"
 _NO_HEADER = re.compile(r"[^a-z0-9]")
 _KEYS = (
-    "service", "kubernetes.namespace", "kubernetes.ingress", "kubernetes.host",
+    "service", "kubernetes.namespace", "kubernetes.ingress", "kubernetes.host", "kubernetes.mesh",
     "traffic.protocol", "traffic.timeout", "traffic.try_timeout",
     "traffic.retries", "traffic.idempotent", "traffic.balance", "traffic.hash_header",
 )  # fmt: skip
@@ -63,8 +63,17 @@ def _annotations(service: Service) -> dict[str, str]:
         "proxy-next-upstream-tries": str(traffic.retries + 1),
         "proxy-next-upstream-timeout": str(names.seconds(traffic.timeout)),
         **_balance(service),
+        **_meshed(service),
     }
     return {_PREFIX + name: value for name, value in found.items()}
+
+
+def _meshed(service: Service) -> dict[str, str]:
+    """In the mesh the controller's own proxy chooses the instance, and proves who calls."""
+    if service.kubernetes.mesh != "istio":
+        return {}
+    host = f"{named(service)}.{names.namespace(service)}.svc.cluster.local"
+    return {"service-upstream": "true", "upstream-vhost": host}
 
 
 def _repeated(service: Service) -> str:

@@ -10,6 +10,7 @@ from holdfast.spec.model import Service
 
 BASE = "kubernetes/base"  # what every region gets; namespaced
 PLATFORM = "kubernetes/platform"  # cluster-scoped, applied once for each cluster
+CLUSTER = "kubernetes/cluster"  # what makes the cluster of each region; not for its API
 OVERLAYS = "kubernetes/overlays"  # one directory for each region
 WAVE = "argocd.argoproj.io/sync-wave"
 

@@ -27,7 +27,7 @@ def render(service: Service) -> Iterable[Artifact]:
         f"{BASE}/ingressroutes.yaml",
         [_tcp(service)] if tcp else [_secure(service), _plain(service)],
         "What is let in: one name, with its certificate, to the service.",
-        (*_KEYS, "kubernetes.host", "traffic.port", "traffic.balance"),
+        (*_KEYS, "kubernetes.host", "kubernetes.mesh", "traffic.port", "traffic.balance"),
         ("T35",),
     )
     if not tcp:
@@ -84,6 +84,7 @@ def _backend(service: Service) -> Object:
         "kind": "Service",
         "name": named(service),
         "port": service.traffic.port,
+        "nativeLB": service.kubernetes.mesh == "istio",  # then its proxy chooses the instance
         "scheme": _SCHEMES[service.traffic.protocol],
         "strategy": _STRATEGIES[service.traffic.balance],
         "serversTransport": named(service),

@@ -46,6 +46,11 @@ class Image(Section):
         default_factory=dict,
         description="region -> registry there; empty: the region's name before the registry's",
     )
+    signer: Text = Field(
+        default="",
+        description="whose signature it needs to start: a public key (PEM) or a KMS address; "
+        "empty: the identity of the repository's workflows",
+    )
     user: Count = Field(default=65532, ge=1, le=2**31 - 1, description="uid and gid, never root")
     tmpfs: dict[str, Size] = Field(
         default_factory=lambda: {"/tmp": 67_108_864},

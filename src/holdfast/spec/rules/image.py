@@ -18,6 +18,11 @@ _REPOSITORY = re.compile(rf"{_HOST}(/{_PART})+")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _BASE = re.compile(rf"({_HOST}/)?{_PART}(/{_PART})*(:[\w][\w.-]{{0,127}})?@{_DIGEST.pattern}", re.A)
 _REGISTRY = re.compile(_HOST)
+#: Empty, PEM (RFC 7468), or the addresses that cosign knows (sigstore/sigstore, pkg/signature/kms).
+_SIGNER = re.compile(
+    r"|(awskms|gcpkms|azurekms|hashivault)://[\x21-\x7e]+"
+    r"|\s*-----BEGIN PUBLIC KEY-----\s[A-Za-z0-9+/=\s]+-----END PUBLIC KEY-----\s*"
+)
 _LONGEST = 255
 
 
@@ -33,6 +38,9 @@ def check(service: Service) -> Iterator[Finding]:
         wanted = "an image with its digest: name@sha256:..."
         hint = "a tag alone may mean another image tomorrow"
         yield Finding(("image", "base"), repr(one_line(image.base)), wanted, hint)
+    if not _SIGNER.fullmatch(image.signer):
+        wanted = "a public key (PEM), or the address of one such as awskms:///alias/shop"
+        yield Finding(("image", "signer"), repr(one_line(image.signer)), wanted)
     if not image.platforms:
         yield Finding(("image", "platforms"), "an empty list", "at least one platform")
     for region, registry in image.mirrors.items():

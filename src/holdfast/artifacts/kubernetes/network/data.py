@@ -35,12 +35,13 @@ class Store:
 
     name: str
     labels: Labels
-    operator: str  # namespace
+    operator: str  # namespace; empty: nobody outside looks after it
     ports: tuple[int, ...]  # for clients
     metrics: int
     behind: tuple[Labels, ...] = ()  # other pods that call it, such as a pooler
     copies: bool = False  # writes backups to the cloud's object storage
     asks_api: bool = False  # its pods talk to the API server
+    across: bool = False  # its pods in other regions are called by their addresses
 
 
 def stores(service: Service) -> Iterator[Store]:
@@ -69,7 +70,7 @@ def _database(service: Service) -> Iterator[Store]:
         yield Store("db-pooler", pooler, "cnpg-system", (5432,), 9127, asks_api=True)
     if kind == "cockroach":
         labels = {"app.kubernetes.io/name": "cockroachdb"}
-        yield Store("db", labels, "cockroach-operator-system", (26257,), 8080, copies=True)
+        yield Store("db", labels, "", (26257,), 8080, copies=True, across=True)
 
 
 def calls(service: Service) -> list[Rule]:
@@ -85,11 +86,12 @@ def policies(service: Service) -> Iterator[Policy]:
 
 def _taken(service: Service, store: Store) -> tuple[Rule, ...]:
     """Clients on the client ports; its own pods and its operator on all."""
-    clients = (Pods(names.family(service)), *(Pods(labels) for labels in store.behind))
+    clients = (Pods(names.ours(service)), *(Pods(labels) for labels in store.behind))
     prometheus = Pods({"app.kubernetes.io/name": "prometheus"}, "monitoring")
+    operator = (Pods({}, store.operator),) if store.operator else ()
     return (
-        Rule(clients, tcp(*store.ports)),
-        Rule((*_siblings(service, store), Pods({}, store.operator))),
+        Rule((*clients, *_others(service, store)), tcp(*store.ports)),
+        Rule((*_siblings(service, store), *operator)),
         Rule((prometheus,), tcp(store.metrics)),
     )
 
@@ -98,12 +100,19 @@ def _sent(service: Service, store: Store) -> tuple[Rule, ...]:
     found = [Rule(_siblings(service, store))]
     if store.name == "db-pooler":
         found.append(Rule((Pods({"cnpg.io/cluster": f"{service.service}-db"}),), tcp(5432)))
+    if store.across:
+        found.append(Rule(_others(service, store), tcp(*store.ports)))
     if store.asks_api:
         within = tuple(region.cidr for region in service.regions)
         found.append(Rule((Api(within),), _API_PORTS))
     if store.copies:
         found.append(_CLOUD)
     return tuple(found)
+
+
+def _others(service: Service, store: Store) -> tuple[Addresses, ...]:
+    """The networks of all regions, where the store is one over all of them."""
+    return tuple(Addresses(r.cidr) for r in service.regions) if store.across else ()
 
 
 def _siblings(service: Service, store: Store) -> tuple[Pods, ...]:

@@ -51,7 +51,7 @@ def policies(service: Service) -> Iterator[Policy]:
 
 def _instances(service: Service) -> Policy:
     """Who may call: the door, the service's own pods, the named callers, the scraper."""
-    callers = (*_entrance(service), Pods(names.family(service)), *_callers(service))
+    callers = (*_entrance(service), Pods(names.ours(service)), *_callers(service))
     rules = [Rule(callers, tcp(service.traffic.port))]
     rules.append(Rule((_PROMETHEUS,), tcp(*_scraped(service))))
     return Policy("", names.selector(service), tuple(rules), ())
@@ -79,7 +79,7 @@ def _family(service: Service) -> Policy:
     rules.append(Rule((_SPANS,), tcp(4317, 4318)))
     rules += _control(service)
     rules += [Rule((Addresses(each.to),), tcp(each.port)) for each in service.kubernetes.calls]
-    return Policy("calls", names.family(service), (), tuple(rules))
+    return Policy("calls", names.ours(service), (), tuple(rules))
 
 
 def _control(service: Service) -> list[Rule]:

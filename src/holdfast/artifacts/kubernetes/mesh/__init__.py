@@ -1,0 +1,1 @@
+"""Istio: who talks to whom is proven by certificates, and traffic is shaped as the spec says."""
