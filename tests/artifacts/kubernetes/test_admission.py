@@ -16,6 +16,12 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
 POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 C0 = ("spec", "template", "spec", "containers", 0)
 POD = ("spec", "template", "spec")
+AMOUNT = {"cpu": "1", "memory": "1Gi"}
+INIT = {
+    "name": "i",
+    "image": "registry.example.com/a:1.0",
+    "resources": {"requests": AMOUNT, "limits": AMOUNT},
+}
 OWN = "registry.example.com/trading/trading-engine"
 #: What is wrong with a Deployment -> where, the value, what is said about it.
 NEGATIVE = {
@@ -42,13 +48,11 @@ NEGATIVE = {
         (*POD[:2], "metadata", "labels"),
         {"app.kubernetes.io/name": "trading-engine", "app.kubernetes.io/managed-by": "holdfast"},
         "no label app.kubernetes.io/part-of"),
-    "writable init container": (
-        (*POD, "initContainers"),
-        [{"name": "i", "image": "registry.example.com/a:1.0", "resources": {
-            "requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}}],
-        "may write"),
+    "writable init container": ((*POD, "initContainers"), [INIT], "may write"),
     "strange init container": (
-        (*POD, "initContainers"), [{"name": "i", "image": "evil.net/a:1.0"}], "not allowed"),
+        (*POD, "initContainers"),
+        [INIT | {"image": "evil.net/a:1.0", "securityContext": {"readOnlyRootFilesystem": True}}],
+        "not allowed here"),
 }  # fmt: skip
 #: A container may do without what its pod says for all of them.
 HARMLESS = {"root by default"}

@@ -19,6 +19,8 @@ MORE = (
     "kubernetes: {jobs: [{name: migrate, command: [b]}, {name: close-day, command: [b]}]}\n"
     "run: {command: node a}",
     "kubernetes: {callers: [a], calls: [{to: 203.0.113.0/24}], sriov: {functions: 2, vlan: 3}}",
+    "kubernetes: {mesh: none}\nimage: {platforms: [linux/arm64, linux/amd64]}\n"
+    "resources: {hugepages: 2MiB}",
 )
 
 

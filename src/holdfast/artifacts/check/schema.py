@@ -21,10 +21,12 @@ from holdfast.supply.finding import Finding
 _META = {"$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
 _CORE = "core/"
 _SAID_MAX = 200
-#: Formats whose upstream publishes no schema: not covered, so never called accepted.
-_OPENSLO = frozenset({
+#: Kinds of which there is no schema here: not covered, so never called accepted.
+_UNJUDGED = frozenset({
     "openslo/v1/AlertCondition", "openslo/v1/AlertNotificationTarget", "openslo/v1/AlertPolicy",
     "openslo/v1/DataSource", "openslo/v1/SLI", "openslo/v1/SLO", "openslo/v1/Service",
+    "infrastructure.cluster.x-k8s.io/v1beta2/AWSCluster",
+    "infrastructure.cluster.x-k8s.io/v1beta2/AWSMachineTemplate",
 })  # fmt: skip
 #: The only format here whose file names a draft that nobody else knows.
 _FORCED = {"other/compose-spec.json": jsonschema_rs.Draft7Validator}
@@ -140,7 +142,7 @@ def _document(
     if key:
         yield from _nulls(document)
     if judge is None:
-        if key and key not in _OPENSLO:
+        if key and key not in _UNJUDGED:
             yield ("kind",), "kind", f"the unknown kind {key}", "a kind that a schema knows"
         elif not key and isinstance(document.get("apiVersion"), str):
             yield ("apiVersion",), "kind", "no kind", "apiVersion and kind"

@@ -26,6 +26,7 @@ from holdfast.artifacts.kubernetes import (
     workload,
 )
 from holdfast.artifacts.kubernetes.admission import demands, signatures
+from holdfast.artifacts.kubernetes.cluster import apiserver, aws, capi, karpenter, kubeadm, tuning
 from holdfast.artifacts.kubernetes.mesh import identity, install, traffic
 from holdfast.artifacts.kubernetes.network import policies
 
@@ -54,6 +55,12 @@ OBJECTS: tuple[Renderer, ...] = (
     install.render,
     identity.render,
     traffic.render,
+    tuning.render,
+    karpenter.render,
+    apiserver.render,
+    kubeadm.render,
+    capi.render,
+    aws.render,
     gpu.render,
     sriov.render,
 )

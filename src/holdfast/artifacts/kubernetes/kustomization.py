@@ -24,7 +24,8 @@ _EXPRESSIONS = (
 #: Which files there are.
 _BASE_KEYS = ("kubernetes", "autoscaling.by", "autoscaling.metrics", "traffic.protocol",
               "resources.gpus")  # fmt: skip
-_PLATFORM_KEYS = ("autoscaling.by", "autoscaling.metrics", "resources.gpus", "kubernetes.sriov")
+_PLATFORM_KEYS = ("autoscaling.by", "autoscaling.metrics", "resources.gpus", "kubernetes.sriov",
+                  "kubernetes.mesh")  # fmt: skip
 _OVERLAY_KEYS = ("service", "kubernetes.workload", "replicas", "regions", "autoscaling")
 
 

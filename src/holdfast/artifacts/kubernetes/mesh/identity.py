@@ -24,15 +24,15 @@ def render(service: Service) -> Iterable[Artifact]:
         f"{PLATFORM}/mesh.yaml",
         [_strict(), _telemetry()],
         "In the whole mesh: mutual TLS always, a line in the log and a trace for each request.",
-        (),
+        ("kubernetes.mesh",),
         ("T41", "T42"),
     )
     yield Artifact(
         f"{BASE}/mesh-identity.yaml",
         [_own_strict(service), _nothing(service), *_door(service), _callers(service)],
         "Who may call the service, proven by certificate; everybody else is refused.",
-        ("service", "kubernetes.namespace", "kubernetes.ingress", "kubernetes.callers",
-         "traffic.port", "traffic.protocol"),
+        ("service", "kubernetes.namespace", "kubernetes.mesh", "kubernetes.ingress",
+         "kubernetes.callers", "traffic.port", "traffic.protocol"),
         ("T42", "T57"),
     )  # fmt: skip
 

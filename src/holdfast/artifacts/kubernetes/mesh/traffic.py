@@ -24,7 +24,7 @@ _CONNECT = "5s"
 _LOOK = "1s"  # how often instances are judged
 #: Local first, then the same region; the labels are those of nodes.
 _NEAR = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
-_KEYS = ("service", "kubernetes.namespace", "traffic.protocol")
+_KEYS = ("service", "kubernetes.namespace", "kubernetes.mesh", "traffic.protocol")
 
 
 def render(service: Service) -> Iterable[Artifact]:
@@ -49,7 +49,7 @@ def render(service: Service) -> Iterable[Artifact]:
         f"{BASE}/sidecar.yaml",
         _sidecar(service),
         "What the proxies know about: this namespace and the platform, not the whole cluster.",
-        ("service", "kubernetes.namespace"),
+        ("service", "kubernetes.namespace", "kubernetes.mesh"),
         ("T41",),
     )
 
