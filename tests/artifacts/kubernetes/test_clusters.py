@@ -175,7 +175,7 @@ def test_nodes_come_and_go_within_bounds_and_not_many_at_a_time(service):
 def test_nodes_of_every_zone_hold_the_smallest_fleet(service):
     each = machines.held(service, machines.machine(service))
     for region in service.regions:
-        own = f"{names.cluster(service, region)}-own-"
+        own = f"{region.name}-own-"
         found = [o for o in objects(service, "MachineDeployment")
                  if o["metadata"]["name"].startswith(own)]  # fmt: skip
         assert len(found) == region.zones

@@ -43,6 +43,9 @@ def test_hostile_text_is_refused_or_stays_in_its_field(service):
         refused = upstream.refusals(found, "kubernetes/")
         assert not refused, f"{path}: {refused}"
         for file in found:
+            if file.artifact.suffix != ".yaml":
+                assert HOSTILE not in file.data.decode(), path
+                continue
             read = tuple(yaml.safe_load_all(file.data))
             assert read == file.artifact.objects(), path
     assert tried, "no free text is left to try"

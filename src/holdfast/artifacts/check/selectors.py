@@ -164,6 +164,13 @@ def _is_operators(selector: dict[str, Any]) -> bool:
     return any(key.startswith(_OPERATORS) for key in plain)
 
 
+def _is_a_charts(selector: dict[str, Any], whole: Whole) -> bool:
+    """Pods of a chart have its name as theirs (Helm, Labels and Annotations)."""
+    name = table(selector, "matchLabels").get("app.kubernetes.io/name")
+    charts = [c for each in whole.kustomizations for c in items(each.body, "helmCharts")]
+    return any(name is not None and at(chart, "name") == name for chart in charts)
+
+
 def _words(selector: dict[str, Any]) -> str:
     said = [f"{key}={value}" for key, value in table(selector, "matchLabels").items()]
     said += [str(at(each, "key")) for each in items(selector, "matchExpressions")]

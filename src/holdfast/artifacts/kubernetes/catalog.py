@@ -26,7 +26,15 @@ from holdfast.artifacts.kubernetes import (
     workload,
 )
 from holdfast.artifacts.kubernetes.admission import demands, signatures
-from holdfast.artifacts.kubernetes.cluster import apiserver, aws, capi, karpenter, kubeadm, tuning
+from holdfast.artifacts.kubernetes.cluster import (
+    apiserver,
+    aws,
+    capi,
+    karpenter,
+    kubeadm,
+    namespaces,
+    tuning,
+)
 from holdfast.artifacts.kubernetes.mesh import identity, install, traffic
 from holdfast.artifacts.kubernetes.network import policies
 
@@ -55,6 +63,7 @@ OBJECTS: tuple[Renderer, ...] = (
     install.render,
     identity.render,
     traffic.render,
+    namespaces.render,
     tuning.render,
     karpenter.render,
     apiserver.render,

@@ -32,6 +32,13 @@ def shared(kind: str, name: str, namespace: str = "") -> Object:
     return _object(kind, {"name": name, **place}, {"app.kubernetes.io/managed-by": names.MANAGER})
 
 
+def space(name: str, standard: str) -> Object:
+    """A namespace of the platform, and the Pod Security Standard of its pods."""
+    found = shared("v1/Namespace", name)
+    found["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = standard
+    return found
+
+
 def named(service: Service, *suffixes: str) -> str:
     """``shop``, ``shop-jobs``."""
     return "-".join((service.service, *suffixes))

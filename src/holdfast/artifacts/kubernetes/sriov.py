@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from holdfast.artifacts import names
 from holdfast.artifacts.artifact import Artifact, Object
-from holdfast.artifacts.kubernetes.objects import PLATFORM, clustered, named, present, shared
+from holdfast.artifacts.kubernetes.objects import PLATFORM, clustered, named, present, shared, space
 from holdfast.spec.model import Service
 
 _GROUP = "sriovnetwork.openshift.io/v1"
@@ -25,11 +25,15 @@ def render(service: Service) -> Iterable[Artifact]:
         return
     yield Artifact(
         f"{PLATFORM}/sriov.yaml",
-        [_config(), _rollout(service), _devices(service), _network(service)],
+        [space(_OPERATOR, "privileged"), _config(), *_objects(service)],
         "Network cards cut into functions, and the network that instances reach through them.",
         _KEYS,
         ("T13",),
     )
+
+
+def _objects(service: Service) -> Iterable[Object]:
+    return _rollout(service), _devices(service), _network(service)
 
 
 def joined(service: Service) -> dict[str, str]:

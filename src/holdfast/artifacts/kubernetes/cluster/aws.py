@@ -9,14 +9,13 @@ from collections.abc import Iterable
 
 from holdfast.artifacts import names
 from holdfast.artifacts.artifact import Artifact, Object
-from holdfast.artifacts.kubernetes.cluster import machines, tuning
+from holdfast.artifacts.kubernetes.cluster import machines, namespaces, tuning
 from holdfast.artifacts.kubernetes.objects import CLUSTER
 from holdfast.spec.model import Service
 from holdfast.spec.production.regions import Region
 
 GROUP = "infrastructure.cluster.x-k8s.io"
 _VERSION = f"{GROUP}/v1beta2"
-_NAMESPACE = "clusters"
 OWN, GENERAL = "own", "general"
 POOLS = (OWN, GENERAL)  # the service's nodes, and those of everything else
 
@@ -33,15 +32,15 @@ def render(service: Service) -> Iterable[Artifact]:
         )
 
 
-def _object(kind: str, name: str) -> Object:
+def _object(service: Service, kind: str, name: str) -> Object:
     labels = {"app.kubernetes.io/managed-by": names.MANAGER}
-    metadata = {"name": name, "namespace": _NAMESPACE, "labels": labels}
+    metadata = {"name": name, "namespace": namespaces.clusters(service), "labels": labels}
     return {"apiVersion": _VERSION, "kind": kind, "metadata": metadata}
 
 
 def _cluster(service: Service, region: Region) -> Object:
     """The API server is reached inside the network only."""
-    found = _object("AWSCluster", names.cluster(service, region))
+    found = _object(service, "AWSCluster", region.name)
     found["spec"] = {
         "region": region.cloud,
         "controlPlaneLoadBalancer": {"scheme": "internal", "loadBalancerType": "nlb"},
@@ -58,14 +57,14 @@ def _cluster(service: Service, region: Region) -> Object:
 
 
 def _machines(service: Service, region: Region, kinds: dict[str, str]) -> Iterable[Object]:
-    own = names.cluster(service, region)
-    yield _machine(own, machines.CONTROL.kind, "control-plane")
+    found = _object(service, "AWSMachineTemplate", region.name)
+    yield {**found, "spec": _machine(machines.CONTROL.kind, "control-plane")}
     for pool, kind in kinds.items():
-        yield _machine(f"{own}-{pool}", kind, "nodes")
+        found = _object(service, "AWSMachineTemplate", f"{region.name}-{pool}")
+        yield {**found, "spec": _machine(kind, "nodes")}
 
 
-def _machine(name: str, kind: str, role: str) -> Object:
-    found = _object("AWSMachineTemplate", name)
+def _machine(kind: str, role: str) -> Object:
     spec = {
         "instanceType": kind,
         "iamInstanceProfile": f"{role}.cluster-api-provider-aws.sigs.k8s.io",
@@ -78,4 +77,4 @@ def _machine(name: str, kind: str, role: str) -> Object:
         },
         "cloudInit": {"secureSecretsBackend": "secrets-manager"},
     }
-    return {**found, "spec": {"template": {"spec": spec}}}
+    return {"template": {"spec": spec}}

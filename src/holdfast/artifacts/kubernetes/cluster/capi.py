@@ -12,12 +12,18 @@ from holdfast.artifacts import names, versions
 from holdfast.artifacts.artifact import Artifact, Object
 from holdfast.artifacts.format import yaml_text
 from holdfast.artifacts.kubernetes import scaling
-from holdfast.artifacts.kubernetes.cluster import apiserver, aws, control, machines, tuning
+from holdfast.artifacts.kubernetes.cluster import (
+    apiserver,
+    aws,
+    control,
+    machines,
+    namespaces,
+    tuning,
+)
 from holdfast.artifacts.kubernetes.objects import CLUSTER, named
 from holdfast.spec.model import Service
 from holdfast.spec.production.regions import Region
 
-NAMESPACE = "clusters"
 _CORE = "cluster.x-k8s.io/v1beta2"
 _BOOTSTRAP = "bootstrap.cluster.x-k8s.io/v1beta2"
 _PLANE = "controlplane.cluster.x-k8s.io/v1beta2"
@@ -34,8 +40,8 @@ def render(service: Service) -> Iterable[Artifact]:
             f"{CLUSTER}/{region.name}/cluster-api.yaml",
             list(_objects(service, region)),
             f"The cluster of {region.name}: control planes, node pools, health checks.",
-            ("service", "regions", "kubernetes.host", "kubernetes.namespace", *scaling.KEYS,
-             *tuning.SIZE_KEYS, *tuning.TUNING_KEYS, "rollout.max_surge"),
+            ("service", "replicas", "regions", "autoscaling", "kubernetes.namespace", "resources",
+             *tuning.TUNING_KEYS, "rollout.max_surge"),
             ("T31", "T32", "T48"),
         )  # fmt: skip
 
@@ -43,10 +49,10 @@ def render(service: Service) -> Iterable[Artifact]:
 def _objects(service: Service, region: Region) -> Iterator[Object]:
     yield _cluster(service, region)
     yield _planes(service, region)
-    yield _watch(service, region, "", {"cluster.x-k8s.io/control-plane": ""})
+    yield _watch(service, region, region.name, {"cluster.x-k8s.io/control-plane": ""})
     for pool in aws.POOLS:
         yield _bootstrap(service, region, pool)
-        yield _watch(service, region, pool, _chosen(service, pool))
+        yield _watch(service, region, f"{region.name}-{pool}", _chosen(service, pool))
         for zone in names.zones(region):
             yield _nodes(service, region, pool, zone)
 
@@ -56,15 +62,13 @@ def _chosen(service: Service, pool: str) -> dict[str, str]:
     return {names.POOL_LABEL: names.pool(service) if pool == aws.OWN else named(service, pool)}
 
 
-def _object(service: Service, region: Region, kind: str, name: str = "") -> Object:
+def _object(service: Service, region: Region, kind: str, name: str) -> Object:
     version, _, short = kind.rpartition("/")
-    cluster = names.cluster(service, region)
-    labels = {_LABEL: cluster, "app.kubernetes.io/managed-by": names.MANAGER}
-    metadata = {
-        "name": f"{cluster}-{name}" if name else cluster,
-        "namespace": NAMESPACE,
-        "labels": labels,
+    labels = {
+        _LABEL: names.cluster(service, region),
+        "app.kubernetes.io/managed-by": names.MANAGER,
     }
+    metadata = {"name": name, "namespace": namespaces.clusters(service), "labels": labels}
     return {"apiVersion": version, "kind": short, "metadata": metadata}
 
 
@@ -73,25 +77,25 @@ def _reference(group: str, kind: str, name: str) -> Object:
 
 
 def _cluster(service: Service, region: Region) -> Object:
-    found, own = _object(service, region, f"{_CORE}/Cluster"), names.cluster(service, region)
+    found = _object(service, region, f"{_CORE}/Cluster", names.cluster(service, region))
     network = {
         "pods": {"cidrBlocks": [control.PODS]},
         "services": {"cidrBlocks": [control.SERVICES]},
         "serviceDomain": "cluster.local",
     }
-    plane = _reference("controlplane.cluster.x-k8s.io", "KubeadmControlPlane", own)
+    plane = _reference("controlplane.cluster.x-k8s.io", "KubeadmControlPlane", region.name)
     found["spec"] = {
         "clusterNetwork": network,
         "controlPlaneRef": plane,
-        "infrastructureRef": _reference(aws.GROUP, "AWSCluster", own),
+        "infrastructureRef": _reference(aws.GROUP, "AWSCluster", region.name),
     }
     return found
 
 
 def _planes(service: Service, region: Region) -> Object:
-    found = _object(service, region, f"{_PLANE}/KubeadmControlPlane")
+    found = _object(service, region, f"{_PLANE}/KubeadmControlPlane", region.name)
     registered = {"nodeRegistration": _registered()}
-    template = _reference(aws.GROUP, "AWSMachineTemplate", names.cluster(service, region))
+    template = _reference(aws.GROUP, "AWSMachineTemplate", region.name)
     found["spec"] = {
         "replicas": control.PLANES,
         "version": versions.KUBERNETES_PATCH,
@@ -146,7 +150,7 @@ def _registered(*arguments: tuple[str, str]) -> Object:
 
 
 def _bootstrap(service: Service, region: Region, pool: str) -> Object:
-    found = _object(service, region, f"{_BOOTSTRAP}/KubeadmConfigTemplate", pool)
+    found = _object(service, region, f"{_BOOTSTRAP}/KubeadmConfigTemplate", f"{region.name}-{pool}")
     ((key, value),) = _chosen(service, pool).items()
     registered = _registered(("node-labels", f"{key}={value}"))
     if pool == aws.OWN:
@@ -161,7 +165,7 @@ def _bootstrap(service: Service, region: Region, pool: str) -> Object:
 
 
 def _nodes(service: Service, region: Region, pool: str, zone: str) -> Object:
-    found = _object(service, region, f"{_CORE}/MachineDeployment", f"{pool}-{zone}")
+    found = _object(service, region, f"{_CORE}/MachineDeployment", f"{region.name}-{pool}-{zone}")
     least, most = bounds(service, region, pool)
     found["metadata"]["annotations"] = {
         f"{_AUTOSCALER}-min-size": str(least),
@@ -184,14 +188,14 @@ def _nodes(service: Service, region: Region, pool: str, zone: str) -> Object:
 
 
 def _machine(service: Service, region: Region, pool: str, zone: str) -> Object:
-    own = names.cluster(service, region)
-    config = _reference("bootstrap.cluster.x-k8s.io", "KubeadmConfigTemplate", f"{own}-{pool}")
+    named_so = f"{region.name}-{pool}"
+    config = _reference("bootstrap.cluster.x-k8s.io", "KubeadmConfigTemplate", named_so)
     return {
-        "clusterName": own,
+        "clusterName": names.cluster(service, region),
         "version": versions.KUBERNETES_PATCH,
         "failureDomain": zone,
         "bootstrap": {"configRef": config},
-        "infrastructureRef": _reference(aws.GROUP, "AWSMachineTemplate", f"{own}-{pool}"),
+        "infrastructureRef": _reference(aws.GROUP, "AWSMachineTemplate", named_so),
         "deletion": {"nodeDrainTimeoutSeconds": _DRAINED},
     }
 
@@ -208,9 +212,9 @@ def bounds(service: Service, region: Region, pool: str) -> tuple[int, int]:
     return max(1, least), max(1, least, most)
 
 
-def _watch(service: Service, region: Region, pool: str, chosen: dict[str, str]) -> Object:
+def _watch(service: Service, region: Region, name: str, chosen: dict[str, str]) -> Object:
     """Sick machines are replaced, unless so many are sick that it must be something else."""
-    found = _object(service, region, f"{_CORE}/MachineHealthCheck", pool)
+    found = _object(service, region, f"{_CORE}/MachineHealthCheck", name)
     own = names.cluster(service, region)
     sick = [{"type": "Ready", "status": s, "timeoutSeconds": _SICK} for s in ("Unknown", "False")]
     found["spec"] = {

@@ -32,9 +32,10 @@ def render(service: Service) -> Iterable[Artifact]:
         f"{PLATFORM}/nodepools.yaml",
         [_class(service), _own(service), _general(service), *_overlay(service)],
         "Nodes that come and go with the load: the service's own, and general ones.",
-        (*scaling.KEYS, *tuning.SIZE_KEYS, *tuning.TUNING_KEYS, "rollout.max_surge"),
+        ("service", "replicas", "regions", "autoscaling", *tuning.SIZE_KEYS, *tuning.TUNING_KEYS,
+         "rollout.max_surge"),
         ("T15", "T32", "T48"),
-    )
+    )  # fmt: skip
 
 
 def _class(service: Service) -> Object:

@@ -27,7 +27,7 @@ def render(service: Service) -> Iterable[Artifact]:
         f"{FOLDER}/90-holdfast.conf",
         sysctls(service),
         "Kernel parameters of nodes, for /etc/sysctl.d; `holdfast doctor` compares a live machine.",
-        SIZE_KEYS if service.resources.hugepages else ("resources.hugepages",),
+        ("resources",) if service.resources.hugepages else ("resources.hugepages",),
         ("T12", "T15"),
     )
     yield Artifact(
