@@ -20,7 +20,8 @@ MORE = (
     "run: {command: node a}",
     "kubernetes: {callers: [a], calls: [{to: 203.0.113.0/24}], sriov: {functions: 2, vlan: 3}}",
     "kubernetes: {mesh: none}\nimage: {platforms: [linux/arm64, linux/amd64]}\n"
-    "resources: {hugepages: 2MiB}\nregions: [{name: us-east, primary: true}, {name: eu-west}]",
+    "resources: {hugepages: 2MiB}",
+    "regions: [{name: us-east, primary: true}, {name: eu-west}]",
 )
 
 

@@ -19,6 +19,7 @@ from holdfast.spec.production.regions import Region
 
 SYSTEM = "istio-system"
 TRACES = "holdfast-traces"
+_CONTROL_PLANES = 3
 _HUB = "docker.io/istio"
 #: Pods in the service's namespace that bring their own TLS and are called by their operators, and
 #: pods that only hold a place.
@@ -67,19 +68,13 @@ def _operator(service: Service, region: Region) -> Object:
 
 
 def _control() -> Object:
-    """Never fewer than two, and never both away: without it no certificate is renewed."""
-    cpu = {"type": "Utilization", "averageUtilization": 80}
+    """Never all away at once: without it no certificate is renewed."""
     return {
         "resources": {
             "requests": {"cpu": "500m", "memory": "2Gi"},
             "limits": {"memory": "4Gi"},
         },
-        "hpaSpec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "istiod"},
-            "minReplicas": 2,
-            "maxReplicas": 5,
-            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": cpu}}],
-        },
+        "replicaCount": _CONTROL_PLANES,
         "podDisruptionBudget": {"minAvailable": 1},
     }
 
@@ -114,6 +109,7 @@ def _values(service: Service, region: Region) -> Object:
                 },
             },
         },
+        "pilot": {"autoscaleEnabled": False},  # an outage of the mesh must not need one more
         "sidecarInjectorWebhook": {"neverInjectSelector": list(_unmeshed())},
     }
 
