@@ -29,9 +29,9 @@ def test_every_backup_object_is_accepted_by_its_own_schema(service):
 def test_how_often_and_how_long_is_the_spec_s(every, keep):
     given = spec(f"resilience: {{backup: {{every: {every}, keep: {keep}}}}}")
     backup = given.resilience.backup
-    for each in (*objects(given, "Schedule"), *objects(given, "ScheduledBackup")):
+    for each in (*objects(given, "Schedule", "overlays"), *objects(given, "ScheduledBackup")):
         assert each["spec"]["schedule"] == f"@every {names.duration(backup.every)}"
-    for each in objects(given, "Schedule"):
+    for each in objects(given, "Schedule", "overlays"):
         hours, minutes, seconds = map(int, re.findall(r"\d+", each["spec"]["template"]["ttl"]))
         assert hours * 3600 + minutes * 60 + seconds == backup.keep
     for store in objects(given, "ObjectStore"):
@@ -69,7 +69,7 @@ def test_nothing_is_written_without_a_key_and_no_credential_is_named(service):
 
 @pytest.mark.req("T121")
 def test_a_lost_region_takes_no_volume_with_it(service):
-    for each in objects(service, "Schedule"):
+    for each in objects(service, "Schedule", "overlays"):
         template = each["spec"]["template"]
         assert template["snapshotMoveData"] is True
         assert template["includedNamespaces"] == [names.namespace(service)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from holdfast.artifacts.artifact import Renderer
 from holdfast.artifacts.resilience import kustomization, namespaces
 from holdfast.artifacts.resilience.backup import archive, velero, verification
+from holdfast.artifacts.resilience.chaos import mesh, toolkit
 from holdfast.artifacts.resilience.data import cache, cockroach, objectstore, postgres, queue
 from holdfast.artifacts.resilience.runbooks import catalog as runbooks
 from holdfast.artifacts.resilience.security import certificates, scanning, secrets, vault
@@ -24,6 +25,8 @@ OBJECTS: tuple[Renderer, ...] = (
     archive.render,
     velero.render,
     verification.render,
+    mesh.render,
+    toolkit.render,
     runbooks.render,
 )
 

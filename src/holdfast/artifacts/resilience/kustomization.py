@@ -2,8 +2,8 @@
 
 What all regions are given is one base, made of a directory for each concern; what only a region
 is given lies beside it, for kustomize refuses a base that contains its overlay. What all services
-of a cluster share is applied once. Experiments are a kustomization of their own: to apply one is to
-start it.
+of a cluster share is applied once. The weekly experiments are a kustomization of
+their own, which nothing else names: breaking things is somebody's decision.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def _base(paths: Sequence[str]) -> Iterator[Artifact]:
 
 def _chaos(paths: Sequence[str]) -> Iterator[Artifact]:
     if names := _within(CHAOS, paths):
-        about = "Every experiment; to apply one is to start it, so nothing else names them."
-        yield _file(CHAOS, names, about, ("resilience", "promises", "service"))
+        about = "The weekly experiments; who applies this wants them."
+        yield _file(CHAOS, names, about, ("traffic.protocol",))
 
 
 def _overlay(region: Region, paths: Sequence[str]) -> Artifact:
