@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.artifacts.artifact import Renderer
 from holdfast.artifacts.resilience import kustomization, namespaces
+from holdfast.artifacts.resilience.aws import catalog as aws
 from holdfast.artifacts.resilience.backup import archive, velero, verification
 from holdfast.artifacts.resilience.chaos import mesh, toolkit
 from holdfast.artifacts.resilience.data import cache, cockroach, objectstore, postgres, queue
@@ -30,4 +31,4 @@ OBJECTS: tuple[Renderer, ...] = (
     runbooks.render,
 )
 
-RENDERERS: tuple[Renderer, ...] = (*OBJECTS, kustomization.over(OBJECTS))
+RENDERERS: tuple[Renderer, ...] = (*OBJECTS, *aws.RENDERERS, kustomization.over(OBJECTS))

@@ -1,0 +1,161 @@
+"""Clusters: private, encrypted, logged, with enough nodes; and the least rights for pods."""
+
+from __future__ import annotations
+
+import aws_templates as aws
+import pytest
+from family import spec
+
+from holdfast.artifacts import names
+from holdfast.artifacts.resilience.aws import machines
+from holdfast.artifacts.resilience.aws.template import log_days
+
+
+def nodes(service, region, name="ServiceNodes"):
+    return aws.resources(aws.template(service, region.name, "cluster"), "EKS::Nodegroup")[name]
+
+
+@pytest.mark.req("T111", "T113", "T114")
+def test_every_region_has_a_cluster_that_no_one_outside_can_reach(service):
+    found = aws.everywhere(service, "EKS::Cluster")
+    assert {path.partition("/")[0] for path, _, _ in found} == {r.name for r in service.regions}
+    for _, _, each in found:
+        given = each["Properties"]
+        assert given["ResourcesVpcConfig"]["EndpointPublicAccess"] is False
+        assert given["ResourcesVpcConfig"]["EndpointPrivateAccess"] is True
+        assert given["EncryptionConfig"][0]["Resources"] == ["secrets"]
+        logged = {each["Type"] for each in given["Logging"]["ClusterLogging"]["EnabledTypes"]}
+        assert {"audit", "authenticator", "api"} <= logged
+        assert given["AccessConfig"]["BootstrapClusterCreatorAdminPermissions"] is False
+
+
+@pytest.mark.req("T32", "T48")
+def test_nodes_have_encrypted_disks_and_give_their_credentials_to_no_pod(service):
+    found = aws.everywhere(service, "EC2::LaunchTemplate")
+    assert len(found) == len(service.regions)
+    for _, _, each in found:
+        data = each["Properties"]["LaunchTemplateData"]
+        assert data["MetadataOptions"]["HttpTokens"] == "required"
+        assert data["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
+        assert all(
+            d["Ebs"]["Encrypted"] and d["Ebs"]["KmsKeyId"] for d in data["BlockDeviceMappings"]
+        )
+        assert not {"KeyName", "UserData"} & set(data)
+
+
+@pytest.mark.req("T32", "T48")
+def test_nodes_of_the_service_carry_its_label_and_keep_others_away(service):
+    for region in service.regions:
+        group = nodes(service, region)
+        assert group["Labels"] == {names.POOL_LABEL: names.pool(service)}
+        taint = {"Key": names.POOL_LABEL, "Value": names.pool(service), "Effect": "NO_SCHEDULE"}
+        assert group["Taints"] == [taint]
+        assert "Taints" not in nodes(service, region, "PlatformNodes")
+
+
+@pytest.mark.req("T32")
+def test_there_are_nodes_for_all_instances_in_every_zone(service):
+    for region in service.regions:
+        scaling = nodes(service, region)["ScalingConfig"]
+        holds = machines.machine(service).holds(service)
+        most = service.autoscaling.max or 3 * names.replicas(service, region)
+        assert holds >= 1
+        assert scaling["MinSize"] >= region.zones
+        assert scaling["MinSize"] * holds >= names.replicas(service, region)
+        assert scaling["MaxSize"] * holds >= most + region.zones
+        assert scaling["MinSize"] <= scaling["DesiredSize"] <= scaling["MaxSize"]
+
+
+@pytest.mark.req("T32")
+@pytest.mark.parametrize(("keys", "kind", "image"), [
+    ("resources: {requests: {cpu: 0.5, memory: 512MiB}}", "c7i.large", "AL2023_x86_64_STANDARD"),
+    ("resources: {requests: {cpu: 2, memory: 16GiB}, limits: {memory: 16GiB}}", "r7i.2xlarge",
+     "AL2023_x86_64_STANDARD"),
+    ("image: {platforms: [linux/arm64]}\nresources: {requests: {cpu: 0.5, memory: 512MiB}}",
+     "c7g.large", "AL2023_ARM_64_STANDARD"),
+    ("resources: {gpus: 1, requests: {cpu: 2, memory: 4GiB}}", "g6.2xlarge",
+     "AL2023_x86_64_NVIDIA"),
+    ("resources: {gpus: 4, requests: {cpu: 2, memory: 4GiB}}", "g6.12xlarge",
+     "AL2023_x86_64_NVIDIA"),
+])  # fmt: skip
+def test_machines_fit_what_an_instance_asks_for(keys, kind, image):
+    given = spec(keys)
+    group = nodes(given, given.regions[0])
+    assert group["InstanceTypes"] == [kind] and group["AmiType"] == image
+
+
+def test_logs_are_kept_at_least_as_long_as_the_spec_says(service):
+    kept = {each["Properties"]["RetentionInDays"]
+            for _, _, each in aws.everywhere(service, "Logs::LogGroup")}  # fmt: skip
+    assert kept == {log_days(service)}
+    assert log_days(service) * 86400 >= service.observability.keep_logs
+    longer = spec("observability: {keep_logs: 31d}")
+    assert log_days(longer) == 60
+
+
+# ---- rights --------------------------------------------------------------------------------------
+
+
+def rights(service):
+    for path, name, each in aws.everywhere(service, "IAM::Role"):
+        for inline in each["Properties"].get("Policies", ()):
+            for statement in inline["PolicyDocument"]["Statement"]:
+                yield path, name, statement
+
+
+@pytest.mark.req("T124", "T138")
+def test_no_role_may_do_everything_or_change_who_may_do_what(service):
+    for path, name, statement in rights(service):
+        for action in statement["Action"]:
+            prefix, _, verb = action.partition(":")
+            assert prefix != "*" and verb != "*", (path, name, action)
+            assert prefix not in ("iam", "sts", "organizations"), (path, name, action)
+
+
+@pytest.mark.req("T124")
+def test_what_is_allowed_on_everything_is_looking_or_bound_to_a_mark(service):
+    for path, name, statement in rights(service):
+        if statement["Resource"] == "*" and "Condition" not in statement:
+            verbs = {action.partition(":")[2] for action in statement["Action"]}
+            assert all(v.startswith(("Describe", "List", "Get")) for v in verbs), (path, name)
+
+
+@pytest.mark.req("T124")
+def test_roles_of_pods_are_bound_to_one_account_each_and_trusted_only_from_this_account(service):
+    bound = aws.everywhere(service, "EKS::PodIdentityAssociation")
+    for region in service.regions:
+        mine = [e["Properties"] for p, _, e in bound if p.startswith(f"{region.name}/")]
+        roles = [each["RoleArn"]["Fn::GetAtt"][0] for each in mine]
+        assert len(set(roles)) == len(roles)
+        subjects = {(each["Namespace"], each["ServiceAccount"]) for each in mine}
+        assert {("velero", "velero"), ("vault", "vault"), ("cert-manager", "cert-manager"),
+                ("external-dns", "external-dns")} <= subjects  # fmt: skip
+        body = aws.template(service, region.name, "access")
+        for each in aws.resources(body, "IAM::Role").values():
+            (trust,) = each["AssumeRolePolicyDocument"]["Statement"]
+            assert trust["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+            assert "aws:SourceAccount" in trust["Condition"]["StringEquals"]
+
+
+@pytest.mark.req("T123")
+def test_backups_of_other_regions_are_read_and_never_written(reference):
+    for region in reference.regions:
+        roles = aws.resources(aws.template(reference, region.name, "access"), "IAM::Role")
+        foreign = {names.bucket(reference, e) for e in names.others(reference, region)}
+        for statement in aws.statements(roles["VeleroRole"]):
+            if any(name in str(statement.get("Resource")) for name in foreign):
+                assert not [a for a in statement["Action"] if "Put" in a or "Delete" in a]
+
+
+@pytest.mark.req("T138")
+def test_certificates_are_proved_by_records_of_the_name_alone(reference):
+    body = aws.template(reference, "us-east", "access")
+    role = aws.resources(body, "IAM::Role")["CertManagerRole"]
+    change = next(
+        s for s in aws.statements(role) if "route53:ChangeResourceRecordSets" in s["Action"]
+    )
+    limits = change["Condition"]["ForAllValues:StringLike"]
+    assert limits["route53:ChangeResourceRecordSetsRecordTypes"] == ["TXT"]
+    named = limits["route53:ChangeResourceRecordSetsNormalizedRecordNames"]
+    assert all(each.startswith("_acme-challenge.") for each in named)
+    assert all(each.endswith(names.host(reference)) for each in named)
