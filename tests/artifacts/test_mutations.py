@@ -70,6 +70,8 @@ def test_nearly_all_of_the_seeded_damage_is_found_by_the_offline_checks(capsys):
         sound = of_bundle(render(service))
         documents = corruption.documents(sound)
         documents.pop(MANIFEST)
+        # of CloudFormation only cfn-lint knows; what it finds is measured where that is tested
+        documents = {path: d for path, d in documents.items() if "/aws/" not in path}
         before = over_the_whole(sound, service)
         for damage in corruption.damages(documents, SEED, EACH):
             damage.set[MANIFEST] = list(next(f for f in sound if f.path == MANIFEST).objects)
