@@ -8,6 +8,7 @@ from holdfast.artifacts.resilience.aws import catalog as aws
 from holdfast.artifacts.resilience.backup import archive, velero, verification
 from holdfast.artifacts.resilience.chaos import mesh, toolkit
 from holdfast.artifacts.resilience.data import cache, cockroach, objectstore, postgres, queue
+from holdfast.artifacts.resilience.edge import envoy, gateway
 from holdfast.artifacts.resilience.runbooks import catalog as runbooks
 from holdfast.artifacts.resilience.security import certificates, scanning, secrets, vault
 
@@ -26,6 +27,8 @@ OBJECTS: tuple[Renderer, ...] = (
     archive.render,
     velero.render,
     verification.render,
+    envoy.render,
+    gateway.render,
     mesh.render,
     toolkit.render,
     runbooks.render,
