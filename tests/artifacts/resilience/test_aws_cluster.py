@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import aws_templates as aws
 import pytest
-from family import spec
+from family import objects, rendered, spec
 
 from holdfast.artifacts import names
 from holdfast.artifacts.resilience.aws import machines
@@ -145,6 +147,23 @@ def test_backups_of_other_regions_are_read_and_never_written(reference):
         for statement in aws.statements(roles["VeleroRole"]):
             if any(name in str(statement.get("Resource")) for name in foreign):
                 assert not [a for a in statement["Action"] if "Put" in a or "Delete" in a]
+
+
+@pytest.mark.req("T123", "T125")
+def test_the_database_that_proves_backups_can_only_read_them(reference):
+    (cluster,) = [
+        json.loads(text)
+        for each in objects(rendered(reference), "ConfigMap", "overlays/us-east")
+        for name, text in each["data"].items()
+        if name == "cluster.json"
+    ]
+    body = aws.template(reference, "us-east", "access")
+    bound = aws.resources(body, "EKS::PodIdentityAssociation")["Restore"]
+    assert bound["ServiceAccount"] == cluster["metadata"]["name"]
+    role = aws.resources(body, "IAM::Role")["RestoreRole"]
+    verbs = {a.partition(":")[2] for each in role["Policies"]
+             for s in each["PolicyDocument"]["Statement"] for a in s["Action"]}  # fmt: skip
+    assert verbs == {"ListBucket", "GetBucketLocation", "GetObject", "GetObjectVersion", "Decrypt"}
 
 
 @pytest.mark.req("T138")

@@ -57,6 +57,8 @@ def accounts(service: Service, region: Region) -> dict[tuple[str, str], list[Obj
     }
     if service.resilience.database != "none":
         found[space, f"{service.service}-db"] = _backups(service, region)
+    if service.resilience.database == "postgres":  # the database into which backups are restored
+        found[space, f"{service.service}-db-check"] = _restores(service, region)
     if service.resilience.objects == "s3":
         found[space, service.service] = _objects(service)
     return found
@@ -65,8 +67,7 @@ def accounts(service: Service, region: Region) -> dict[tuple[str, str], list[Obj
 def stack(service: Service, region: Region) -> Object:
     resources: Object = {}
     for (space, account), statements in accounts(service, region).items():
-        name = "Service" if account == service.service else camel(account)
-        name = "Database" if account == f"{service.service}-db" else name
+        name = _logical(service, account)
         resources[f"{name}Role"] = policy.role(policy.pods(), statements)
         association = {
             "ClusterName": imported(service, cluster.STACK, "Name"),
@@ -79,6 +80,12 @@ def stack(service: Service, region: Region) -> Object:
     return template(about, resources, parameters={"HostedZone": HOSTED_ZONE})
 
 
+def _logical(service: Service, account: str) -> str:
+    """Names of resources that do not change with the service's."""
+    suffix = account.removeprefix(service.service)
+    return {"": "Service", "-db": "Database", "-db-check": "Restore"}.get(suffix) or camel(account)
+
+
 def _key(service: Service, name: str, *actions: str) -> Object:
     return policy.allow(
         [f"kms:{each}" for each in actions], imported(service, foundation.STACK, name)
@@ -89,22 +96,29 @@ def _inside(bucket: Object) -> Object:
     return {"Fn::Sub": ["${Bucket}/*", {"Bucket": bucket}]}
 
 
-def _backups(service: Service, region: Region) -> list[Object]:
-    """Its own region's backups are written and read, those of the others only read."""
-    own = imported(service, storage.STACK, "BackupBucket")
-    others = [
-        sub("arn:${AWS::Partition}:s3:::" + names.bucket(service, each))
-        for each in names.others(service, region)
+def _restores(service: Service, region: Region) -> list[Object]:
+    """Backups of every region are read."""
+    others = names.others(service, region)
+    read = [
+        imported(service, storage.STACK, "BackupBucket"),
+        *(sub("arn:${AWS::Partition}:s3:::" + names.bucket(service, each)) for each in others),
     ]
-    read = [own, *others]
-    keys = [storage.key_in(service, each) for each in names.others(service, region)]
+    keys = [storage.key_in(service, each) for each in others]
     found = [
         policy.allow(["s3:ListBucket", "s3:GetBucketLocation"], read),
         policy.allow(_READ, [_inside(each) for each in read]),
-        policy.allow(_WRITE, _inside(own)),
-        _key(service, "BackupKey", "Decrypt", "Encrypt", "GenerateDataKey"),
+        _key(service, "BackupKey", "Decrypt"),
     ]
     return [*found, policy.allow(["kms:Decrypt"], keys)] if keys else found
+
+
+def _backups(service: Service, region: Region) -> list[Object]:
+    """Those of its own region are written, too."""
+    return [
+        *_restores(service, region),
+        policy.allow(_WRITE, _inside(imported(service, storage.STACK, "BackupBucket"))),
+        _key(service, "BackupKey", "Encrypt", "GenerateDataKey"),
+    ]
 
 
 def _objects(service: Service) -> list[Object]:

@@ -128,7 +128,7 @@ def _subnet(service: Service, region: Region, index: int, role: str) -> Object:
     inner = role == "internal-elb"
     found = {f"kubernetes.io/role/{role}": "1", f"kubernetes.io/cluster/{cluster}": "shared"}
     if inner:
-        found["karpenter.sh/discovery"] = cluster
+        found["holdfast.dev/cluster"] = service.service
     settings = {
         "VpcId": ref("Vpc"),
         "CidrBlock": (private(region) if inner else public(region))[index],
