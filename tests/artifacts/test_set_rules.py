@@ -69,7 +69,9 @@ def sound():
     overlay = kustomization("../../base", namespace="shop")
     budget = {"maxUnavailable": 1, "selector": {"matchLabels": LABELS}}
     base = "kubernetes/base"
-    resources = ["deployment", "service", "config", "hpa", "pdb", "ingress", "secret", "account"]
+    resources = [
+        "deployment", "service", "config", "hpa", "pdb", "ingress", "secret", "account", "policy",
+    ]  # fmt: skip
     return {
         f"{base}/kustomization.yaml": [
             kustomization(*(f"{name}.yaml" for name in resources), namespace="shop")
@@ -88,6 +90,9 @@ def sound():
             obj("Certificate", "cert-manager.io/v1", "shop-tls", spec={"secretName": "shop-tls"}),
         ],
         f"{base}/account.yaml": [obj("ServiceAccount")],
+        f"{base}/policy.yaml": [
+            obj("NetworkPolicy", "networking.k8s.io/v1", spec={"podSelector": {}})
+        ],
         "kubernetes/overlays/us-east-1/kustomization.yaml": [overlay],
         "kubernetes/overlays/eu-west-1/kustomization.yaml": [overlay],
         "kubernetes/platform/all.yaml": [
@@ -235,3 +240,41 @@ def test_base_images_of_a_dockerfile_are_pinned_and_its_own_stages_need_not_be()
     text = f"FROM rust:1.90.0@{DIGEST} AS build\nFROM build AS test\nFROM debian:stable\n"
     (found,) = findings({"containers/Dockerfile": text})
     assert (found.rule, found.line) == ("holdfast/image-tag", 3)
+
+
+def policy(version, selector):
+    field = {"networking.k8s.io/v1": "podSelector", "cilium.io/v2": "endpointSelector"}
+    spec = {field.get(version, "selector"): selector}
+    return [obj("CiliumNetworkPolicy" if "cilium" in version else "NetworkPolicy", version,
+                spec=spec)]  # fmt: skip
+
+
+@pytest.mark.req("T33", "T57")
+@pytest.mark.parametrize(
+    ("version", "fits", "misses"),
+    [
+        ("networking.k8s.io/v1", {"matchLabels": LABELS}, {"matchLabels": {"a": "b"}}),
+        ("cilium.io/v2", {}, {"matchLabels": {"a": "b"}}),
+        ("projectcalico.org/v3", "all()", "a == 'b'"),
+        ("projectcalico.org/v3", " && ".join(f"{k} == '{v}'" for k, v in LABELS.items()),
+         "has(a)"),
+    ],
+)  # fmt: skip
+def test_a_pod_that_no_network_policy_chooses_is_found(version, fits, misses):
+    path = "kubernetes/base/policy.yaml"
+    assert findings(sound() | {path: policy(version, fits)}) == []
+    open_pods = findings(sound() | {path: policy(version, misses)})
+    assert "holdfast/open-pod" in {each.rule for each in open_pods}
+
+
+def test_a_placeholder_is_said_once_for_its_key_and_an_image_once_for_all_its_places():
+    tree = sound()
+    tree["a.txt"] = "https://shop.example.com\nregistry.example.com/shop\n"
+    tree["b.txt"] = "# x.example.com\nhttps://eu.shop.example.com\n"
+    found = {each.key: each for each in findings(tree)}
+    assert found.keys() == {"kubernetes.host", "image.repository"}
+    assert found["kubernetes.host"].found.endswith("in 2 files: a.txt, b.txt")
+    for name in ("a", "b"):
+        tree[f"containers/{name}.Dockerfile"] = "FROM registry.test/shop:1.2.3\n"
+    (image,) = (each for each in findings(tree) if each.rule == "holdfast/image-digest")
+    assert "at 2 places" in image.found

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from holdfast.artifacts.check.whole import Item, Whole, table
-from holdfast.supply.finding import Finding, Severity
+from holdfast.supply.finding import Finding
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -15,7 +15,6 @@ _KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]
 #: Kinds whose names become DNS labels; RBAC and CRDs have looser or other rules.
 _LABELS = frozenset({"Service", "Namespace"})
 _LOOSE = frozenset({"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "APIService"})
-_PLACEHOLDER = re.compile(r"[\w.-]*\bexample\.(com|org|net)\b|github\.com/example/")
 _ANNOTATIONS_MAX = 256 * 1024
 
 
@@ -74,15 +73,3 @@ def _annotations(item: Item) -> Iterator[Finding]:
     if size > _ANNOTATIONS_MAX:
         place = ("metadata", "annotations")
         yield item.finding("annotations", place, f"{size} bytes of annotations", "256 KiB at most")
-
-
-def placeholders(whole: Whole) -> Iterator[Finding]:
-    """Addresses that nobody has filled in yet: one warning a file."""
-    for file in whole.files:
-        for number, line in enumerate(file.text.splitlines(), 1):
-            match = _PLACEHOLDER.search(line)
-            if match and not line.lstrip().startswith(("#", "//", ";")):
-                wanted = "your own: kubernetes.host, image.repository, delivery.repository"
-                place = (file.path, match[0], wanted, number, file.key)
-                yield Finding("holdfast/placeholder", *place, severity=Severity.WARNING)
-                break

@@ -21,9 +21,14 @@ _FIELDS = ("image", "imageName")
 
 
 def check(whole: Whole) -> Iterator[Finding]:
+    """Each image is said once, at its first place."""
+    places: dict[str, list[tuple[Written, int]]] = {}
     for file in whole.files:
         for line, found in _images(file):
-            yield from _judged(file, line, found, whole.service)
+            places.setdefault(found, []).append((file, line))
+    for found, each in places.items():
+        if _unpinned(found):
+            yield _judged(found, each, whole.service)
 
 
 def _images(file: Written) -> Iterator[tuple[int, str]]:
@@ -48,19 +53,21 @@ def _is_image(value: str) -> bool:
     return "/" in value or ":" in value
 
 
-def _judged(file: Written, line: int, found: str, service: Service | None) -> Iterator[Finding]:
-    if "@sha256:" in found or "$" in found or "{{" in found:
-        return
+def _unpinned(found: str) -> bool:
+    return not any(sign in found for sign in ("@sha256:", "$", "{{"))
+
+
+def _judged(found: str, places: list[tuple[Written, int]], service: Service | None) -> Finding:
+    file, line = places[0]
+    more = f" at {len(places)} places" if len(places) > 1 else ""
     own = service is not None and found == image(service)  # its version is whatever the spec says
     key = "image.digest" if own else file.key
     if not own and _may_move(found):
-        words = f"the image {found}, whose tag may move"
-        wanted = "a version and a digest"
-        yield Finding("holdfast/image-tag", file.path, words, wanted, line, key)
-    else:
-        words, wanted = f"the image {found} without a digest", f"{found}@sha256:..."
-        place = (file.path, words, wanted, line, key)
-        yield Finding("holdfast/image-digest", *place, severity=Severity.WARNING)
+        words = f"the image {found}, whose tag may move{more}"
+        return Finding("holdfast/image-tag", file.path, words, "a version and a digest", line, key)
+    words, wanted = f"the image {found} without a digest{more}", f"{found}@sha256:..."
+    place = (file.path, words, wanted, line, key)
+    return Finding("holdfast/image-digest", *place, severity=Severity.WARNING)
 
 
 def _may_move(found: str) -> bool:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 
 from holdfast.artifacts.check import (
     dashboards,
+    exposure,
     identity,
     images,
     layout,
     monitoring,
+    placeholders,
     ports,
     references,
     resources,
@@ -30,7 +32,8 @@ RULES: dict[str, Rule] = {
     "layout": layout.check,
     "monitoring": monitoring.check,
     "dashboards": dashboards.check,
-    "placeholders": identity.placeholders,
+    "exposure": exposure.check,
+    "placeholders": placeholders.check,
 }
 
 

@@ -220,13 +220,14 @@ def _setup(service: Service) -> Iterator[Object]:
     yield objects.thing("v1", "ConfigMap", name, LOGGING, data=data)
     yield objects.account(name, LOGGING)
     yield objects.thing("batch/v1", "Job", name, LOGGING, spec=_job(name))
+    yield objects.nobody_connects(name, LOGGING)
 
 
 _SCRIPT = """\
 set -eu
 put() {
   curl --fail-with-body --silent --show-error --retry 30 --retry-all-errors --retry-delay 10 \\
-    --cacert /ca/tls.crt --user "elastic:$PASSWORD" --request PUT \\
+    --cacert /ca/tls.crt --user "elastic:$(cat /user/elastic)" --request PUT \\
     --header 'Content-Type: application/json' --data-binary "@$2" "https://$HOST:9200/$1"
 }
 put "_ilm/policy/$POLICY" /setup/policy.json
@@ -235,7 +236,6 @@ put "_index_template/$POLICY" /setup/template.json
 
 
 def _job(name: str) -> Object:
-    secret = {"name": f"{NAME}-es-elastic-user", "key": "elastic"}
     container: Object = {
         "name": "setup",
         "image": thirdparty.ELASTICSEARCH.reference,
@@ -243,24 +243,25 @@ def _job(name: str) -> Object:
         "env": [
             {"name": "HOST", "value": HOST},
             {"name": "POLICY", "value": POLICY},
-            {"name": "PASSWORD", "valueFrom": {"secretKeyRef": secret}},
         ],
-        "resources": objects.resources("50m", "64Mi"),
+        "resources": objects.bounded("50m", "64Mi"),
         "securityContext": objects.container_security(),
         "volumeMounts": [
             {"name": "setup", "mountPath": "/setup", "readOnly": True},
             {"name": "ca", "mountPath": "/ca", "readOnly": True},
+            {"name": "user", "mountPath": "/user", "readOnly": True},
         ],
     }
     pod = {
         "serviceAccountName": name,
         "automountServiceAccountToken": False,
         "restartPolicy": "OnFailure",
-        "securityContext": objects.pod_security(1000),
+        "securityContext": objects.pod_security(),
         "containers": [container],
         "volumes": [
             {"name": "setup", "configMap": {"name": name}},
             {"name": "ca", "secret": {"secretName": CERTIFICATE}},
+            {"name": "user", "secret": {"secretName": f"{NAME}-es-elastic-user"}},
         ],
     }
     template = {"metadata": {"labels": objects.labels(name)}, "spec": pod}

@@ -62,7 +62,9 @@ def _on_every_node(name: str) -> Object:
             "--collector.filesystem.mount-points-exclude=^/(dev|proc|sys|run|var/lib/kubelet/.+)($|/)",
         ],
         "ports": [{"name": "metrics", "containerPort": 9100}],
-        "resources": objects.resources("50m", "64Mi"),
+        "readinessProbe": objects.http_probe("/", "metrics"),
+        "livenessProbe": objects.http_probe("/", "metrics"),
+        "resources": objects.bounded("50m", "64Mi"),
         "securityContext": objects.container_security(),
         "volumeMounts": [mount],
     }  # fmt: skip
@@ -103,11 +105,13 @@ def _kube_state_metrics() -> Iterator[Object]:
         "ports": [{"name": "metrics", "containerPort": 8080}],
         "readinessProbe": objects.http_probe("/readyz", "metrics"),
         "livenessProbe": objects.http_probe("/livez", "metrics"),
-        "resources": objects.resources("50m", "128Mi", "512Mi"),
+        "resources": objects.bounded("50m", "128Mi", "512Mi"),
         "securityContext": objects.container_security(),
     }
-    yield objects.deployment(name, MONITORING, container, token=True)
+    found = objects.deployment(name, MONITORING, container, token=True)
+    yield objects.accepted(found, CKV_K8S_38="it watches objects of the cluster")
     yield objects.service(name, MONITORING, 8080)
+    yield objects.ingress_only(name, MONITORING, 8080, objects.of_namespace(MONITORING))
 
 
 def _watched() -> list[Object]:
@@ -138,13 +142,14 @@ def _blackbox() -> Iterator[Object]:
         "ports": [{"name": "metrics", "containerPort": 9115}],
         "readinessProbe": objects.http_probe("/-/healthy", "metrics"),
         "livenessProbe": objects.http_probe("/-/healthy", "metrics"),
-        "resources": objects.resources("20m", "64Mi"),
+        "resources": objects.bounded("20m", "64Mi"),
         "securityContext": objects.container_security(),
         "volumeMounts": [{"name": "config", "mountPath": "/etc/blackbox", "readOnly": True}],
     }
     volume = {"name": "config", "configMap": {"name": name}}
     yield objects.deployment(name, MONITORING, container, volumes=[volume])
     yield objects.service(name, MONITORING, 9115)
+    yield objects.ingress_only(name, MONITORING, 9115, objects.of_namespace(MONITORING))
 
 
 def _http() -> Object:
@@ -173,7 +178,8 @@ def _cache(service: Service) -> Iterator[Object]:
     ]
     for each in found:
         each["metadata"]["labels"] = own
-        yield each
+    objects.accepted(found[1], CKV_K8S_35="the exporter reads a password from nowhere else")
+    yield from found
 
 
 def _cache_container(service: Service, name: str) -> Object:
@@ -189,6 +195,6 @@ def _cache_container(service: Service, name: str) -> Object:
         "ports": [{"name": "metrics", "containerPort": 9121}],
         "readinessProbe": objects.http_probe("/health", "metrics"),
         "livenessProbe": objects.http_probe("/health", "metrics"),
-        "resources": objects.resources("20m", "64Mi"),
+        "resources": objects.bounded("20m", "64Mi"),
         "securityContext": objects.container_security(),
     }

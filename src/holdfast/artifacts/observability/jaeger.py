@@ -24,6 +24,7 @@ def render(service: Service) -> Iterator[Artifact]:
             *elastic.writer(elastic.SPANS, "jaeger", "span_writer"),
             _jaeger(),
             _cleaner(service),
+            objects.nobody_connects("jaeger-cleaner", LOGGING),
         ],
         "Jaeger 2 on Elasticsearch: stores spans, answers questions.",
         ("observability.keep_traces",),
@@ -111,7 +112,7 @@ _SCRIPT = """\
 set -euo pipefail
 oldest=$(date -u -d "$DAYS days ago" +%Y-%m-%d)
 call() {
-  curl --fail --silent --show-error --cacert /ca/tls.crt --user "jaeger:$ES_PASSWORD" "$@"
+  curl --fail --silent --show-error --cacert /ca/tls.crt --user "jaeger:$(cat /user/password)" "$@"
 }
 for index in $(call "$URL/_cat/indices/jaeger-*?h=index"); do
   day=${index: -10}
@@ -132,19 +133,24 @@ def _cleaner(service: Service) -> Object:
         "env": [
             {"name": "DAYS", "value": str(days)},
             {"name": "URL", "value": _URL},
-            _password(),
         ],
-        "resources": objects.resources("20m", "64Mi"),
+        "resources": objects.bounded("20m", "64Mi"),
         "securityContext": objects.container_security(),
-        "volumeMounts": [{"name": "ca", "mountPath": "/ca", "readOnly": True}],
+        "volumeMounts": [
+            {"name": "ca", "mountPath": "/ca", "readOnly": True},
+            {"name": "user", "mountPath": "/user", "readOnly": True},
+        ],
     }
     pod = {
         "serviceAccountName": "jaeger",
         "automountServiceAccountToken": False,
         "restartPolicy": "OnFailure",
-        "securityContext": objects.pod_security(1000),
+        "securityContext": objects.pod_security(),
         "containers": [container],
-        "volumes": [_certificate()],
+        "volumes": [
+            _certificate(),
+            {"name": "user", "secret": {"secretName": elastic.SPANS}},
+        ],
     }
     template = {"metadata": {"labels": objects.labels("jaeger-cleaner")}, "spec": pod}
     job = {"spec": {"backoffLimit": 3, "template": template}}
