@@ -278,3 +278,17 @@ def test_a_placeholder_is_said_once_for_its_key_and_an_image_once_for_all_its_pl
         tree[f"containers/{name}.Dockerfile"] = "FROM registry.test/shop:1.2.3\n"
     (image,) = (each for each in findings(tree) if each.rule == "holdfast/image-digest")
     assert "at 2 places" in image.found
+
+
+def test_a_selector_names_programs_that_exist_and_operators_that_kubernetes_knows():
+    peer = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "shop"}}}
+    path = "kubernetes/base/policy.yaml"
+    policy_of = [obj("NetworkPolicy", "networking.k8s.io/v1",
+                     spec={"podSelector": {}, "ingress": [{"from": [peer]}]})]  # fmt: skip
+    tree = sound() | {path: policy_of}
+    tree[DEPLOYMENT][0]["metadata"]["labels"] = {"app.kubernetes.io/name": "shop"}
+    assert findings(tree) == []
+    peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"] = "shpo"
+    assert [each.rule for each in findings(tree)] == ["holdfast/selector"]
+    peer["podSelector"] = {"matchExpressions": [{"key": "a", "operator": "Exist"}]}
+    assert [each.rule for each in findings(tree)] == ["holdfast/selector"]

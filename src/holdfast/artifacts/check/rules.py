@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from holdfast.artifacts.check import (
+    choosing,
     dashboards,
     exposure,
     identity,
@@ -25,6 +26,7 @@ Rule = Callable[[Whole], Iterable[Finding]]
 RULES: dict[str, Rule] = {
     "names": identity.check,
     "selectors": selectors.check,
+    "choosing": choosing.check,
     "ports": ports.check,
     "references": references.check,
     "images": images.check,

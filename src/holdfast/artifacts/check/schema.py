@@ -144,7 +144,7 @@ def _document(
     if judge is None:
         if key and key not in _UNJUDGED:
             yield ("kind",), "kind", f"the unknown kind {key}", "a kind that a schema knows"
-        elif not key and isinstance(document.get("apiVersion"), str):
+        elif not key and ("kind" in document or isinstance(document.get("apiVersion"), str)):
             yield ("apiVersion",), "kind", "no kind", "apiVersion and kind"
         return
     if key:
