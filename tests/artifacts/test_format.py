@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from holdfast.artifacts.artifact import Artifact
 from holdfast.artifacts.bundle import bundle
-from holdfast.artifacts.format import written
+from holdfast.artifacts.format import header, written
 from holdfast.spec.scalar import typed
 
 
@@ -82,3 +82,8 @@ def test_the_manifest_names_each_file_and_its_digest_changes_with_any_byte():
     assert listed["artifacts"][0]["path"] == "a.yaml"
     assert listed["artifacts"][0]["rows"] == ["T1"]
     assert listed["digest"] != json.loads(other.manifest().data)["digest"]
+
+
+def test_headers_fit_into_a_hundred_columns(rendered):
+    for file in rendered:
+        assert all(len(f"// {line}") <= 100 for line in header(file.artifact)), file.path

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from typing import Any
 
 import yaml
@@ -21,6 +22,7 @@ _JSON = (".json", ".webmanifest")
 _DOUBTFUL = re.compile(r"[-+.]?[0-9][0-9_.,:eExXoObBa-fA-F+-]*|[yYnN]|~|=|<<")
 _USES = re.compile(r"^( *(?:- )?uses: )(\S+@[0-9a-f]{40})$", re.MULTILINE)
 _TAGS = {action.reference: action.tag for action in ACTIONS}
+_HEADER_WIDTH = 97  # with a comment mark of up to three characters: 100
 _WIDTH = 2**20  # lines are never folded: a folded line is a puzzle in a diff
 
 
@@ -77,12 +79,21 @@ def header(artifact: Artifact) -> tuple[str, ...]:
     shaped = ", ".join(artifact.keys) or "nothing; it is the same for every service"
     rows = f" Serves {', '.join(artifact.rows)}." if artifact.rows else ""
     changed = f"Changed by {_one_line(', '.join(artifact.overrides))}."
-    return (
+    said = (
         _one_line(artifact.about),
         f"Shaped by {shaped} in holdfast.yaml.{rows}",
         *([changed] if artifact.overrides else []),
         "Written by `holdfast render`; change the spec or an override instead of this file.",
     )
+    return tuple(line for each in said for line in _wrapped(each))
+
+
+def _wrapped(sentence: str) -> list[str]:
+    """Lines that fit beside a comment mark; a longer word, such as a path, stays whole."""
+    return textwrap.wrap(
+        sentence, _HEADER_WIDTH, subsequent_indent="  ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _with_header(artifact: Artifact, body: str) -> str:

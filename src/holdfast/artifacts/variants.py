@@ -19,6 +19,7 @@ from holdfast.spec.section import Section
 #: Values that are texts of a form, where a text with a letter more would be nonsense.
 _SAMPLES: dict[str, Any] = {
     "service": "another",
+    "image.signer": "awskms:///alias/release",
     "image.digest": f"sha256:{'7' * 64}",
     "image.base": f"registry.test/base@sha256:{'8' * 64}",
     "image.repository": "registry.test/other",
@@ -52,40 +53,40 @@ class Variant:
 def variants(service: Service, under: Iterable[str] = ("",)) -> Iterator[Variant]:
     """Every value of the keys under some, turned in several ways that a valid spec may say."""
     wanted = tuple(under)
-    for path, value in _values(service, ()):
+    for path, value in values(service, ()):
         key = dotted(generic(path))
         for other in _others(path, value) if any(covers(each, key) for each in wanted) else ():
-            turned = _with(service, path, other)
+            turned = replaced(service, path, other)
             if not any(finding.breaks for finding in rules.check(turned)):
                 yield Variant(path, turned)
 
 
-def _values(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:  # noqa: ANN401
+def values(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:  # noqa: ANN401
     """Every value of a section and below: sections themselves have none of their own."""
     if isinstance(value, Section):
         for name in type(value).model_fields:
-            yield from _values(getattr(value, name), (*path, name))
+            yield from values(getattr(value, name), (*path, name))
         return
     yield path, value
     if isinstance(value, tuple):
         for index, each in enumerate(value):
-            yield from _values(each, (*path, index))
+            yield from values(each, (*path, index))
     elif isinstance(value, dict):
         for name, each in value.items():
-            yield from _values(each, (*path, name))
+            yield from values(each, (*path, name))
 
 
-def _with(value: Any, path: Path, new: Any) -> Any:  # noqa: ANN401
+def replaced(value: Any, path: Path, new: Any) -> Any:  # noqa: ANN401
     """A copy with another value at a path."""
     if not path:
         return new
     first, rest = path[0], path[1:]
     if isinstance(value, Section):
-        inner = _with(getattr(value, str(first)), rest, new)
+        inner = replaced(getattr(value, str(first)), rest, new)
         return value.model_copy(update={str(first): inner})
     if isinstance(value, tuple) and isinstance(first, int):
-        return (*value[:first], _with(value[first], rest, new), *value[first + 1 :])
-    return {**value, first: _with(value[first], rest, new)}
+        return (*value[:first], replaced(value[first], rest, new), *value[first + 1 :])
+    return {**value, first: replaced(value[first], rest, new)}
 
 
 def _others(path: Path, value: Any) -> Iterator[Any]:  # noqa: ANN401
@@ -93,7 +94,7 @@ def _others(path: Path, value: Any) -> Iterator[Any]:  # noqa: ANN401
     name, key = dotted(generic(path)), catalogue().get(generic(path))
     hint = key.hint_type if key else str
     if isinstance(value, tuple):
-        yield from (each for each in _other_lists(value, hint) if _allowed(key, each))
+        yield from (each for each in _other_lists(value, hint) if allowed(key, each))
     elif isinstance(value, dict):
         yield from _other_tables(value, example_of(key) if key else None)
     elif name in _SAMPLES:
@@ -101,10 +102,10 @@ def _others(path: Path, value: Any) -> Iterator[Any]:  # noqa: ANN401
         if key and key.default is None and value is not None:
             yield None
     else:
-        yield from (each for each in _other_scalars(value, hint, key) if _allowed(key, each))
+        yield from (each for each in _other_scalars(value, hint, key) if allowed(key, each))
 
 
-def _allowed(key: Any, value: Any) -> bool:  # noqa: ANN401
+def allowed(key: Any, value: Any) -> bool:  # noqa: ANN401
     """Within the limits of the key itself."""
     try:
         return key is None or _adapter(key).validate_python(value) is not None
@@ -141,8 +142,8 @@ def _other_scalars(value: Any, hint: Any, key: Any) -> Iterator[Any]:  # noqa: A
         yield from (word for word in words if word != value)
     elif isinstance(value, int | float):
         # One more, and far more: some quantities are rounded on their way.
-        whole = (value * 2 + 1, value + 2**30)
-        parts = (value * 2 or 5.0, value + 60)
+        whole = (value * 2 + 1, value + 2**30, value // 2)
+        parts = (value * 2 or 5.0, value + 60, value / 2)
         yield from whole if isinstance(value, int) else parts
     elif value is None:
         yield from _first_values(hint, key)

@@ -25,9 +25,7 @@ _EVERYWHERE = (
     "observability.scrape", "observability.keep_metrics",
 )  # fmt: skip
 _KEYS = (*_EVERYWHERE, "kubernetes", "resilience", "probes.start_within")
-_LOCAL_KEYS = (
-    *_EVERYWHERE, "traffic.breaker.max_requests", "kubernetes.mesh", "kubernetes.ingress",
-)  # fmt: skip
+_LOCAL_KEYS = (*_EVERYWHERE, "traffic.breaker.max_requests")
 
 
 def conditions(service: Service) -> dict[str, Condition]:

@@ -33,7 +33,10 @@ _CONCERNS = {
     SECURITY: "Secrets and certificates of the service.",
     EDGE: "What stands before the service.",
 }
-_KEYS = ("resilience", "run.secrets", "kubernetes.mesh", "kubernetes.ingress", "traffic.protocol")
+_KEYS = (
+    "resilience", "regions", "run.secrets", "kubernetes.mesh", "kubernetes.ingress",
+    "traffic.protocol",
+)  # fmt: skip
 
 
 def over(renderers: tuple[Renderer, ...]) -> Renderer:
@@ -77,7 +80,7 @@ def _chaos(paths: Sequence[str]) -> Iterator[Artifact]:
 def _overlay(region: Region, paths: Sequence[str]) -> Artifact:
     own = _within(overlay(region), paths)
     about = f"What {region.name} is given: the base, and its own part of the data."
-    return _file(f"{OVERLAYS}/{region.name}", ["../../base", *own], about, (*_KEYS, "regions"))
+    return _file(f"{OVERLAYS}/{region.name}", ["../../base", *own], about, _KEYS)
 
 
 def _within(folder: str, paths: Sequence[str]) -> list[str]:

@@ -32,7 +32,7 @@ from holdfast.spec.production.regions import Region
 
 _USER = 65532
 _SUFFIX = "restore-check"
-_KEYS = ("service", "kubernetes.namespace", "kubernetes.host", "regions", "resilience")
+_KEYS = ("service", "kubernetes.namespace", "regions", "resilience")
 _SLOW = 12  # how much longer than the promise a scratch database of one instance may take
 
 _MAKE = """\

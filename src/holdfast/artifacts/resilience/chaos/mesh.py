@@ -24,6 +24,7 @@ from holdfast.spec.model import Service
 
 _API = "chaos-mesh.org/v1alpha1"
 _ENTRY = "experiment"
+_FAULT_KEYS = ("service", "kubernetes.namespace", "regions", "resilience")
 _KEYS = (
     "service", "kubernetes.namespace", "kubernetes.host", "regions", "resilience",
     "probes.ready", "traffic.protocol",
@@ -40,7 +41,7 @@ def render(service: Service) -> Iterator[Artifact]:
     for each in experiments(service):
         yield Artifact(
             f"{CHAOS}/faults/{each.name}.yaml", alone(each, service),
-            f"{each.title}: the fault alone; to apply it is to start it.", _KEYS, (),
+            f"{each.title}: the fault alone; to apply it is to start it.", _FAULT_KEYS, (),
         )  # fmt: skip
     if watched(service):
         yield Artifact(

@@ -29,7 +29,7 @@ NODES = 3
 _SQL_PORT = 26257
 _USER = 1000
 _DAY = 86400
-_KEYS = ("service", "kubernetes.namespace", "kubernetes.host", "regions", "resilience")
+_KEYS = ("service", "kubernetes.namespace", "regions", "resilience")
 
 
 def render(service: Service) -> Iterator[Artifact]:
@@ -48,7 +48,8 @@ def render(service: Service) -> Iterator[Artifact]:
     )  # fmt: skip
     yield Artifact(
         f"{BACKUP}/cockroach.sql", _sql(service),
-        "Regions, what they survive, and backups; may run again at any time.", _KEYS,
+        "Regions, what they survive, and backups; may run again at any time.",
+        ("service", "regions", "resilience"),
         ("T115", "T121", "T122", "T123", "T124"),
     )  # fmt: skip
 

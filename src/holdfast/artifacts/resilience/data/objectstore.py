@@ -40,7 +40,8 @@ def render(service: Service) -> Iterator[Artifact]:
         yield Artifact(
             f"{DATA}/objects-regions.sh", _sites(service),
             "Ties the object stores of all regions together; may run again at any time.",
-            (*_KEYS, "kubernetes.host"), ("T115", "T134"),
+            ("service", "regions", "resilience.objects", "resilience.backup.keep"),
+            ("T115", "T134"),
         )  # fmt: skip
 
 

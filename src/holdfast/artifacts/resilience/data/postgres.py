@@ -46,7 +46,8 @@ def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
         f"{DATA}/pooler.yaml", _pooler(service),
         "PgBouncer before the database: many clients, few connections.",
-        ("service", "kubernetes.namespace", "resilience.database", "replicas", "autoscaling.max"),
+        ("service", "kubernetes.namespace", "resilience.database", "replicas", "regions",
+         "autoscaling.max"),
         ("T144", "T145"),
     )  # fmt: skip
 

@@ -35,7 +35,8 @@ IN_SYNC = 2
 _USER = 1001
 _PORT = 9093
 _ABROAD = 9094
-_KEYS = ("service", "kubernetes.namespace", "kubernetes.host", "regions", "resilience.queue")
+_SHARED_KEYS = ("service", "kubernetes.namespace", "regions", "resilience.queue")
+_KEYS = (*_SHARED_KEYS, "kubernetes.host")
 
 
 def render(service: Service) -> Iterator[Artifact]:
@@ -50,12 +51,13 @@ def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
         f"{DATA}/queue.yaml", [*_pools(service), _topic(service), *_users(service)],
         "Brokers and controllers, the topic of the service, and who may do what.",
-        (*_KEYS, "resilience.backup.keep", "replicas", "autoscaling.max"), ("T133",),
+        (*_SHARED_KEYS, "resilience.backup.keep", "replicas", "autoscaling.max"), ("T133",),
     )  # fmt: skip
     if len(service.regions) > 1:
         yield Artifact(
             f"{DATA}/queue-authorities.yaml", list(_authorities(service)),
-            "The authorities that all regions share, from Vault.", _KEYS, ("T8", "T133", "T138"),
+            "The authorities that all regions share, from Vault.", _SHARED_KEYS,
+            ("T8", "T133", "T138"),
         )  # fmt: skip
 
 

@@ -20,8 +20,8 @@ from holdfast.spec.production.regions import Region
 
 _TYPE: Final = "type.googleapis.com/envoy.extensions"
 _KEYS = (
-    "service", "kubernetes.namespace", "kubernetes.host", "regions", "replicas", "traffic",
-    "probes.ready", "promises.throughput", "resilience.cdn", "resilience.waf",
+    "service", "kubernetes.host", "regions", "replicas", "traffic",
+    "probes.ready", "promises.throughput", "resilience.cdn",
 )  # fmt: skip
 _MIB = 2**20
 

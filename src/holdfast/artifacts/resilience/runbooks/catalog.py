@@ -20,8 +20,8 @@ from holdfast.artifacts.resilience.runbooks.words import Words
 from holdfast.spec.model import Service
 
 _KEYS = (
-    "service", "kubernetes", "regions", "resilience", "promises", "probes.ready", "run.secrets",
-    "rollout.strategy", "autoscaling.metrics", "autoscaling.by",
+    "service", "traffic.protocol", "kubernetes", "regions", "resilience", "promises",
+    "probes.ready", "run.secrets", "rollout.strategy", "autoscaling.metrics", "autoscaling.by",
     "observability.escalate_after",
 )  # fmt: skip
 

@@ -35,12 +35,12 @@ def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
         f"{SECURITY}/issuers.yaml", [_public(service), *_inside(service)],
         "Who signs: a public authority for users, Vault for everything inside.",
-        (*_KEYS, "kubernetes.host"), ("T138",),
+        (*_KEYS, "kubernetes.host", "regions"), ("T138",),
     )  # fmt: skip
     yield Artifact(
         f"{SECURITY}/certificates.yaml", list(_certificates(service)),
         "Which certificates there are; each is renewed 30 days before it ends, with a new key.",
-        (*_KEYS, "kubernetes.host", "resilience.database", "resilience.objects", "regions"),
+        (*_KEYS, "kubernetes.host", "resilience.database", "regions"),
         ("T138",),
     )  # fmt: skip
     yield Artifact(

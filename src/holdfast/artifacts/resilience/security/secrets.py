@@ -37,7 +37,7 @@ def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
         f"{SECURITY}/secrets.yaml", list(_secrets(service)),
         "Which secrets are brought from Vault; none of them is written here.",
-        (*_KEYS, "run.secrets", "resilience.database", "resilience.cache", "resilience.objects"),
+        (*_KEYS, "run.secrets", "resilience.cache", "resilience.objects"),
         ("T8",),
     )  # fmt: skip
 

@@ -31,7 +31,7 @@ def render(service: Service) -> Iterator[Artifact]:
     for name, text in policies(service).items():
         yield Artifact(
             f"{_FOLDER}/{name}.hcl", text, "What the holder of this policy may do in Vault.",
-            _KEYS, ("T8",),
+            _policy_keys(service, name), ("T8",),
         )  # fmt: skip
     yield Artifact(
         f"{_FOLDER}/setup.sh", _setup(service),
@@ -88,6 +88,12 @@ def policies(service: Service) -> dict[str, str]:
         secrets.PLATFORM: _reads(f"{MONITORING}/+"),  # the same for every service
         secrets.role(service, "pki"): _may(f"pki/sign/{service.service}", "create", "update"),
     }
+
+
+def _policy_keys(service: Service, name: str) -> tuple[str, ...]:
+    if name == secrets.PLATFORM:
+        return ()
+    return _KEYS if name == secrets.role(service) else ("service",)
 
 
 def _reads(*paths: str) -> str:
