@@ -11,10 +11,10 @@ import yaml
 from upstream import SPECS
 
 from holdfast.artifacts.catalog import render
-from holdfast.artifacts.variants import allowed, replaced, values
 from holdfast.spec import rules
 from holdfast.spec.fields import catalogue, generic, options
 from holdfast.spec.load import load
+from holdfast.spec.variants import allowed, replaced, values
 
 HARMLESS = "harmless"
 HOSTILE = {

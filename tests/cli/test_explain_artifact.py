@@ -9,9 +9,9 @@ import pytest
 
 from holdfast.artifacts import why
 from holdfast.artifacts.catalog import FAMILIES, maker_of, render
-from holdfast.artifacts.variants import variants
 from holdfast.cli import main
 from holdfast.spec.load import load
+from holdfast.spec.variants import variants
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "10-production" / "holdfast.yaml"
 DEPLOYMENT = "kubernetes/base/deployment.yaml"
@@ -97,7 +97,7 @@ def test_what_is_said_about_lines_is_what_happens_to_them():
     """Of every value that is said to shape lines, turning it changes one of these lines."""
     service = load(EXAMPLE)
     maker = maker_of(DEPLOYMENT, service)
-    found = why.shaped(service, maker, DEPLOYMENT)
+    found = why.shaped(service, maker, DEPLOYMENT, variants(service))
     for variant in variants(service, ["rollout", "kubernetes.probes", "image"]):
         other = {a.path: a for a in maker(variant.service)}.get(DEPLOYMENT)
         before = next(a for a in maker(service) if a.path == DEPLOYMENT)

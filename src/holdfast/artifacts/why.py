@@ -10,14 +10,27 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import Protocol
 
 from holdfast.artifacts.artifact import Artifact
 from holdfast.artifacts.format import written
-from holdfast.artifacts.variants import variants
 from holdfast.spec.fields import Path
 from holdfast.spec.model import Service
 
 Render = Callable[[Service], Iterable[Artifact]]
+
+
+class Variant(Protocol):
+    """The service with one value turned, such as ``spec.variants`` makes them from examples."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def service(self) -> Service: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +46,12 @@ class Shaped:
 
 
 def shapers(
-    service: Service, render: Render, under: Iterable[str] = ("",)
+    service: Service, render: Render, variants: Iterable[Variant]
 ) -> dict[str, frozenset[str]]:
-    """Path of each artifact -> every key, of those under some, that changes it or removes it."""
+    """Path of each artifact -> every key, of those turned, that changes it or removes it."""
     before = {artifact.path: artifact.body for artifact in render(service)}
     found: dict[str, set[str]] = {path: set() for path in before}
-    for variant in variants(service, under):
+    for variant in variants:
         after = {artifact.path: artifact.body for artifact in render(variant.service)}
         for path in before.keys() | after.keys():
             if before.get(path) != after.get(path):
@@ -46,7 +59,7 @@ def shapers(
     return {path: frozenset(keys) for path, keys in found.items()}
 
 
-def shaped(service: Service, render: Render, path: str, under: Iterable[str] = ("",)) -> Shaped:
+def shaped(service: Service, render: Render, path: str, variants: Iterable[Variant]) -> Shaped:
     """What the lines of the artifact at a path come from. Raises ``KeyError``: there is none."""
     artifact = _named(render(service), path)
     if artifact is None:
@@ -54,7 +67,7 @@ def shaped(service: Service, render: Render, path: str, under: Iterable[str] = (
     lines = _lines(artifact)
     found: dict[Path, set[int]] = defaultdict(set)
     presence = set()
-    for variant in variants(service, under):
+    for variant in variants:
         other = _named(render(variant.service), path)
         if other is None:
             presence.add(variant.path)

@@ -20,6 +20,7 @@ from holdfast.cli.rendering import OVERRIDES, Rendered, read_manifest, read_over
 from holdfast.spec.load import read
 from holdfast.spec.model import Service
 from holdfast.spec.origin import Setting, setting
+from holdfast.spec.variants import variants
 from holdfast.spec.written import flow
 from holdfast.supply.checkers.table import CHECKERS
 
@@ -95,7 +96,8 @@ def _answer(asked: Question, spec: Path | None) -> Answer:
     made, arranged = _made(asked.path, spec)
     file = next(each for each in made.bundle if each.path == asked.path)
     again = _again(made, file, arranged)
-    found = shaped(made.service, again.render, asked.path, again.under)
+    turned = variants(made.service, again.under)
+    found = shaped(made.service, again.render, asked.path, turned)
     sound = tuple(replace(again, given={}).render(made.service))
     loaded = read(made.spec)
     numbered = [(path, tuple(sorted(numbers))) for path, numbers in found.shapers.items()]

@@ -100,6 +100,17 @@ def test_what_drifts_is_healed_what_is_gone_is_pruned_last_and_failures_are_retr
         assert policy["retry"]["limit"] > 0
 
 
+@pytest.mark.req("T64")
+def test_the_number_of_replicas_is_left_to_the_autoscaler_and_all_else_is_healed(service, rendered):
+    spec = the(service, "ApplicationSet", service.service)["spec"]["template"]["spec"]
+    (ignored,) = spec["ignoreDifferences"]
+    assert ignored["jsonPointers"] == ["/spec/replicas"]
+    assert "RespectIgnoreDifferences=true" in spec["syncPolicy"]["syncOptions"]
+    kinds = {(o.get("kind"), o["metadata"].get("name")) for f in rendered
+             for o in f.artifact.objects() if "metadata" in o}  # fmt: skip
+    assert (ignored["kind"], ignored["name"]) in kinds
+
+
 def synced(rendered, folder):
     """The objects that a kustomization of the set lists, directly or by others."""
     files = {file.path: file.artifact for file in rendered}

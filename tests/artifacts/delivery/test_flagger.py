@@ -82,7 +82,7 @@ def test_people_are_asked_where_the_spec_asks_them():
 
 def test_it_follows_the_autoscaler_and_the_entrance_that_are_rendered(service):
     if service.rollout.strategy == "rolling":
-        pytest.skip("nothing is rendered for a rolling update")
+        return  # nothing is rendered for a rolling update: held by a test of its own
     from holdfast.artifacts.catalog import render
 
     kinds = {(o.get("kind"), o["metadata"]["name"]) for f in render(service, ["kubernetes"])

@@ -13,7 +13,7 @@ from holdfast.artifacts.alerts import ALERTS, alerts
 from holdfast.artifacts.metrics import EXPORTED, exporter
 from holdfast.artifacts.promql import metrics
 from holdfast.artifacts.signals import base_window, quote, release_source, saturation, source
-from holdfast.spec.load import load_text
+from holdfast.spec.load import Invalid, load_text
 
 WAYS = [
     ("istio", "gateway", "kubernetes", "istio"),
@@ -50,7 +50,9 @@ def test_every_signal_of_every_source_parses_and_reads_registered_metrics(
     protocol, mesh, ingress, place, name, tmp_path
 ):
     if (protocol, ingress) == ("tcp", "nginx"):
-        pytest.skip("the spec refuses it: an Ingress knows only HTTP")
+        with pytest.raises(Invalid, match="ingress"):
+            shop(protocol, mesh, ingress)
+        return
     found = shop(protocol, mesh, ingress)
     assert source(found, place).name == name
     said = list(expressions(found, place))

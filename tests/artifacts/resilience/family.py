@@ -13,9 +13,16 @@ from holdfast.spec.model import Service
 HOSTILE = "'\"\n`$(touch x)${{ secrets.X }}{{ .Values }}\u202e\u00e9 " + "x" * 300
 
 
+#: Services are no keys of a table; each is kept, so that its id is not given to another.
+_RENDERED: dict[int, tuple[Service, Bundle]] = {}
+
+
 def rendered(service: Service) -> Bundle:
-    """The files of this family alone."""
-    return bundle(found for renderer in catalog.RENDERERS for found in renderer(service))
+    """The files of this family alone. A service is rendered once."""
+    if id(service) not in _RENDERED:
+        found = bundle(each for renderer in catalog.RENDERERS for each in renderer(service))
+        _RENDERED[id(service)] = (service, found)
+    return _RENDERED[id(service)][1]
 
 
 def spec(text: str = "") -> Service:

@@ -19,7 +19,10 @@ _OPERATORS = (
     "service.istio.io/", "operated-", "fluentbit.fluent.io/",
 )  # fmt: skip
 #: The same where only the value tells: the OpenTelemetry operator names what it makes so.
-_MADE = {"app.kubernetes.io/component": "opentelemetry-collector"}
+_MADE = {
+    "app.kubernetes.io/component": "opentelemetry-collector",
+    "app.kubernetes.io/name": "cockroachdb",  # by its chart
+}
 #: kind -> where its selector of pods is, and whether it is a plain map of labels.
 _OF_PODS = {
     "Service": (("spec", "selector"), True),

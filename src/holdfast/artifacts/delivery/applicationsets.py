@@ -34,8 +34,10 @@ SERVICE_PART = "kubernetes/overlays/*"
 SERVICE_APP = "apps/*"
 _KEYS = (
     "service", "kubernetes.namespace", "delivery.repository", "delivery.branch", "delivery.path",
-    "delivery.platform", "rollout.deadline", *waves.KEYS,
+    "delivery.platform", "rollout.deadline", "kubernetes.workload", *waves.KEYS,
 )  # fmt: skip
+#: Workload -> the kind whose number of replicas an autoscaler owns.
+_SCALED = {"deployment": "Deployment", "stateful": "StatefulSet"}
 _RETRIES = 5
 
 
@@ -126,6 +128,10 @@ def _template(service: Service, name: str, project: str) -> Object:
         "syncPolicy": _syncing(service),
         "revisionHistoryLimit": 10,
     }
+    if kind := _SCALED.get(service.kubernetes.workload):
+        # How many there are is the autoscaler's word: healing it back would fight every peak.
+        whose = {"group": "apps", "kind": kind, "name": service.service}
+        spec["ignoreDifferences"] = [{**whose, "jsonPointers": ["/spec/replicas"]}]
     return {"metadata": metadata, "spec": spec}
 
 
@@ -137,7 +143,8 @@ def _syncing(service: Service) -> Object:
     """
     longest = names.duration(max(60.0, service.rollout.deadline))
     options = ("CreateNamespace=false", "PruneLast=true", "PrunePropagationPolicy=foreground",
-               "ServerSideApply=true", "FailOnSharedResource=true")  # fmt: skip
+               "ServerSideApply=true", "FailOnSharedResource=true",
+               "RespectIgnoreDifferences=true")  # fmt: skip
     backoff = {"duration": "5s", "factor": 2, "maxDuration": longest}
     return {
         "automated": {"prune": True, "selfHeal": True, "allowEmpty": False},
