@@ -100,7 +100,8 @@ def test_a_waiver_of_the_spec_accepts_a_finding_with_its_reason(run: Run):
     run("render")
     spoil("rate(", "rate((")
     waiver = "{rule: holdfast/promql, reason: we know, expires: 2999-12-31}"
-    Path("holdfast.yaml").write_text(Path("holdfast.yaml").read_text() + f"waivers: [{waiver}]\n")
+    said = Path("holdfast.yaml").read_text()
+    Path("holdfast.yaml").write_text(said.replace("waivers:\n", f"waivers:\n  - {waiver}\n"))
     _code, document = checked(run, "out")
     assert found(document, "holdfast/promql") == []
     assert "we know" in {each["reason"] for each in document["waived"]}
