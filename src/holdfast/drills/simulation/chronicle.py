@@ -26,9 +26,11 @@ from holdfast.rollout.model import (
     Retired,
     RevertOrdered,
     Scaled,
+    SettleEntered,
     Started,
     StepEntered,
     WarmEnded,
+    WeightReached,
 )
 
 #: Reverts for these reasons do not condemn the release.
@@ -48,6 +50,7 @@ class Told:
     ended: float = 0.0
     passed: bool = False  # this step has its PASS, or the policy's leave
     waved: bool = False  # a person promoted past this step
+    arrived: bool = False  # this step carries its weight: what is left is waiting
     pauses: float = 0.0
     paused_since: float | None = None
     counted: dict[ReleaseId, int] = field(default_factory=dict)  # requests in Measured facts
@@ -115,7 +118,9 @@ class Chronicle:
     def _tell_run(self, run: Told, fact: Event, now: float) -> None:
         match fact:
             case StepEntered():
-                run.step, run.passed, run.waved = fact.step, False, False
+                run.step, run.passed, run.waved, run.arrived = fact.step, False, False, False
+            case WeightReached() | SettleEntered():
+                run.arrived = True
             case Judged():
                 run.passed = run.passed or fact.verdict.mark is Mark.PASS
             case PromoteRequested():
@@ -131,15 +136,16 @@ class Chronicle:
                 self._reverted(run, fact, now)
             case Finished():
                 self._finished(run, fact, now)
-            case _:
-                pass
 
     def _reverted(self, run: Told, fact: RevertOrdered, now: float) -> None:
         run.back, run.back_at, run.paused_since = fact, now, None
         if self.warm is not None and self.warm[0].id == run.plan.new.id:
             self.warm = None
-        if fact.code not in NO_BLAME and not run.plan.rollback:
-            self.rejected.add(run.plan.new.digest)
+        old, new = run.plan.old, run.plan.new
+        waited = fact.code == "deadline-rollout" and run.arrived  # for people, a window, requests
+        repeated = old is None or old.digest == new.digest  # a first deploy, a restart
+        if fact.code not in NO_BLAME and not (run.plan.rollback or waited or repeated):
+            self.rejected.add(new.digest)
 
     def _finished(self, run: Told, fact: Finished, now: float) -> None:
         run.ending, run.ended = fact.ending, now
