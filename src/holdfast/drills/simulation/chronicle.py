@@ -125,10 +125,8 @@ class Chronicle:
                 run.passed = run.passed or fact.verdict.mark is Mark.PASS
             case PromoteRequested():
                 run.waved = True
-            case Paused():
-                run.paused_since = now
-            case Resumed() if run.paused_since is not None:
-                run.pauses, run.paused_since = run.pauses + now - run.paused_since, None
+            case Paused() | Resumed():
+                self._paused(run, fact, now)
             case Measured():
                 for release, counts in fact.sample.arms:
                     run.counted[release] = run.counted.get(release, 0) + counts.requests
@@ -136,6 +134,12 @@ class Chronicle:
                 self._reverted(run, fact, now)
             case Finished():
                 self._finished(run, fact, now)
+
+    def _paused(self, run: Told, fact: Paused | Resumed, now: float) -> None:
+        if isinstance(fact, Paused):
+            run.paused_since = now
+        elif run.paused_since is not None:
+            run.pauses, run.paused_since = run.pauses + now - run.paused_since, None
 
     def _reverted(self, run: Told, fact: RevertOrdered, now: float) -> None:
         run.back, run.back_at, run.paused_since = fact, now, None
