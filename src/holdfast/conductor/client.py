@@ -18,6 +18,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 from urllib.parse import quote, urlencode
@@ -389,7 +390,11 @@ class Client:
             time.sleep(0.05)
 
     def _is_kept(self) -> bool:
-        return isinstance(self.at, Path) and keeper_of(self.at.parent) is not None
+        if not isinstance(self.at, Path):
+            return False
+        home = Home(self.at.parent)
+        pids = read_pids(home)
+        return pids is not None and is_ours(pids.keeper, home)
 
     def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
         if isinstance(self.at, Path):
@@ -414,15 +419,29 @@ class Client:
         return NoConductor(f"the conductor at {self.at} went away: {error}", "holdfast status")
 
 
-def keeper_of(home: Path) -> int | None:
-    """The pid of the living keeper of the conductor of this home."""
+@dataclass(frozen=True, slots=True)
+class Pids:
+    conductor: int
+    keeper: int
+
+
+def read_pids(home: Home) -> Pids | None:
+    """Who wrote ``conductor.pid`` last. They may be dead: the lock file tells."""
     try:
-        pid = int((home / "conductor.pid").read_text().split()[1])
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (OSError, ValueError, IndexError):
+        conductor, keeper = home.pid_file.read_text().split()
+        return Pids(int(conductor), int(keeper))
+    except (FileNotFoundError, ValueError):
         return None
-    ours = b"holdfast.conductor.daemon" in words and os.fsencode(home) in words
-    return pid if ours else None
+
+
+def is_ours(pid: int, home: Home) -> bool:
+    """Whether ``pid`` is a conductor or keeper of this home, and not whoever got a dead one's
+    number: that may be the conductor of another home."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"holdfast.conductor.daemon" in words and os.fsencode(home.path) in words
 
 
 @contextlib.contextmanager

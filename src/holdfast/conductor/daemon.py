@@ -26,11 +26,10 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.conductor.client import Client, NoConductor
+from holdfast.conductor.client import Client, NoConductor, is_ours, read_pids
 from holdfast.conductor.keeper import (
     EXIT_CRASH,
     EXIT_OK,
@@ -62,12 +61,6 @@ class DaemonTrouble(Exception):
     def __init__(self, detail: str, tail: tuple[str, ...] = ()) -> None:
         super().__init__("\n  ".join((detail, *tail)))
         self.detail, self.tail = detail, tail
-
-
-@dataclass(frozen=True, slots=True)
-class Pids:
-    conductor: int
-    keeper: int
 
 
 # ---- from outside -------------------------------------------------------------------------------
@@ -187,25 +180,15 @@ def stop_daemon(home: Home, wait_s: float = STOP_S_MAX) -> bool:
 def _stop(home: Home, until: float) -> bool:
     pids = read_pids(home)
     known = (pids.keeper, pids.conductor) if pids else ()
-    living = [pid for pid in known if _is_ours(pid, home)]
+    living = [pid for pid in known if is_ours(pid, home)]
     for pid in living:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    while any(_is_ours(pid, home) for pid in living):
+    while any(is_ours(pid, home) for pid in living):
         if time.monotonic() > until:
             raise DaemonTrouble(f"the conductor did not end: pids {living}", log_tail(home))
         time.sleep(POLL_S)
     return bool(living)
-
-
-def _is_ours(pid: int, home: Home) -> bool:
-    """Whether ``pid`` is a conductor or keeper of this home, and not whoever got a dead one's
-    number: that may be the conductor of another home."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return b"holdfast.conductor.daemon" in words and os.fsencode(home.path) in words
 
 
 def running_pid(home: Home) -> int | None:
@@ -213,15 +196,6 @@ def running_pid(home: Home) -> int | None:
     try:
         return int(Client(home).healthz()["pid"])
     except NoConductor:
-        return None
-
-
-def read_pids(home: Home) -> Pids | None:
-    """Who wrote ``conductor.pid`` last. They may be dead: the lock file tells."""
-    try:
-        conductor, keeper = home.pid_file.read_text().split()
-        return Pids(int(conductor), int(keeper))
-    except (FileNotFoundError, ValueError):
         return None
 
 

@@ -98,8 +98,8 @@ class Keeper:
 
 async def stay_kept(home: Home, listen: str | None, keeper: int) -> None:
     """Get a new keeper whenever the old one is killed, so that the next kill heals as well."""
+    await _ended(keeper)
     while True:
-        await _ended(keeper)
         words = [*command(home, listen), "--keep", str(os.getpid())]
         with open_log(home) as output:
             child = await asyncio.to_thread(_detached, words, output)
