@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,12 +43,16 @@ class Workshop:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     workshop.need("buildah", "gcc", "make", "dpkg-query")
     found = Workshop(tmp_path_factory.mktemp("workshop"))
     first = found.build()
     assert first.returncode == 0, first.stdout + first.stderr
-    return found
+    yield found
+    # buildah leaves its overlays mounted, and then nobody can remove the directory.
+    for line in reversed(Path("/proc/mounts").read_text().splitlines()):
+        if (mounted := line.split()[1]).startswith(str(found.project.parent)):
+            subprocess.run(["umount", "-l", mounted], check=False)
 
 
 def layout_of(place: Workshop) -> tuple[dict, dict, Path]:
