@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 MARK = "HOLDFAST_RECORD"
-_GONE_WITHIN_S = 2.0
+_GONE_WITHIN_S = 5.0
 _LOOK_AGAIN_S = 0.005
 
 
@@ -29,31 +30,32 @@ async def end(root: Path, is_stray: Callable[[int, str], bool]) -> None:
 
     ``is_stray`` is asked with pid and mark, in a thread: looking at all processes takes a while.
     """
-    pids = await asyncio.to_thread(_kill, root, is_stray)
+    handles = await asyncio.to_thread(_kill, root, is_stray)
     deadline = asyncio.get_running_loop().time() + _GONE_WITHIN_S
-    while any(map(_lives, pids)) and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(_LOOK_AGAIN_S)
+    try:
+        while not all(map(_gone, handles)) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+    finally:
+        for handle in handles:
+            os.close(handle)
 
 
-def _kill(root: Path, is_stray: Callable[[int, str], bool]) -> Collection[int]:
-    killed = []
-    for pid, said in marked(root):
-        if is_stray(pid, said) and _kill_one(pid, said):
-            killed.append(pid)
-    return killed
+def _kill(root: Path, is_stray: Callable[[int, str], bool]) -> Sequence[int]:
+    """Handles of those that were killed."""
+    told = [_kill_one(pid, said) for pid, said in marked(root) if is_stray(pid, said)]
+    return [handle for handle in told if handle is not None]
 
 
-def _kill_one(pid: int, said: str) -> bool:
+def _kill_one(pid: int, said: str) -> int | None:
     """By a handle, looked at once more: the number may have a new owner by now."""
     with contextlib.suppress(OSError):
         handle = os.pidfd_open(pid)
-        try:
+        with contextlib.suppress(OSError):
             if _mark_of(pid) == said:
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
-                return True
-        finally:
-            os.close(handle)
-    return False
+                return handle
+        os.close(handle)
+    return None
 
 
 def marked(root: Path) -> Iterator[tuple[int, str]]:
@@ -72,6 +74,8 @@ def _mark_of(pid: int) -> str | None:
     return None
 
 
-def _lives(pid: int) -> bool:
-    """A corpse has no environment any more."""
-    return _mark_of(pid) is not None
+def _gone(handle: int) -> bool:
+    """All its threads are: a leader without memory may still hold a port by one of them."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(0))
