@@ -128,6 +128,17 @@ def test_rolling_back_rejects_the_release_it_leaves():
         propose(state, Rollback(plan_rollback(SPEC, V1, V2, "r5"), "ann"), 22.0)
 
 
+@pytest.mark.req("T77")
+def test_whoever_aborts_a_rollback_wants_what_it_was_to_take_away():
+    state = ON_V2
+    for event in propose(state, Rollback(plan_rollback(SPEC, V2, V1, "r4"), "ann"), 20.0):
+        state = evolve(state, event)
+    assert V2.digest in state.rejected
+    for event in propose(state, Abort("ben", "it was the network"), 20.1):
+        state = evolve(state, event)
+    assert (state.rejected, state.warm.release) == (frozenset(), V1)
+
+
 def test_rolling_back_to_what_serves_is_refused():
     with pytest.raises(Rejected, match="already-there"):
         propose(ON_V1, Rollback(plan_rollback(SPEC, V1, V1, "r4"), "ann"), 20.0)

@@ -30,6 +30,19 @@ async def test_a_conductor_that_is_replaced_during_a_pause_does_not_lengthen_wha
 
 
 @virtual
+async def test_an_aborted_rollback_ends_where_it_began_and_strands_nobody():
+    stage = await Stage(service(steps=SLOW, deadline=300.0)).with_v1()
+    await stage.deploy("v2")
+    assert await stage.ended(300.0) == "promoted"
+    async with stage.suffer("slow-ack", amount=5.0):
+        await stage.rollback("v1")
+        await stage.post.command(Abort("ben", "it was the network"))
+    assert await stage.ended(60.0) == "reverted", stage.run
+    assert stage.post.state.stable.version == "v2"
+    assert stage.weights() == {"v2": 100}
+
+
+@virtual
 async def test_what_flaps_while_it_bakes_is_not_promoted_between_two_of_its_falls():
     flapping = Behaviour(**HEALTHY, flap_every_s=4.0, flap_down_s=0.6)
     spec = service(

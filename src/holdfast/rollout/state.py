@@ -342,6 +342,9 @@ def _rejected(state: ServiceState, event: RolloutEvent) -> ServiceState:
     run = state.running
     if not isinstance(event, RevertOrdered) or run is None:
         return state
+    if event.code == "abort" and run.plan.rollback and run.plan.old is not None:
+        # Whoever stops a rollback wants what it was to take away; where it led stays at hand.
+        return replace(state, rejected=state.rejected - {run.plan.old.digest})
     if state.warm is not None and state.warm.release.id == run.plan.new.id:
         state = replace(state, warm=None)  # what is taken back is not kept at hand
     if event.code in BLAMELESS or run.plan.rollback:

@@ -143,6 +143,9 @@ class Chronicle:
 
     def _reverted(self, run: Told, fact: RevertOrdered, now: float) -> None:
         run.back, run.back_at, run.paused_since = fact, now, None
+        if fact.code == "abort" and run.plan.rollback and run.plan.old is not None:
+            self.rejected.discard(run.plan.old.digest)  # it is wanted after all
+            return
         if self.warm is not None and self.warm[0].id == run.plan.new.id:
             self.warm = None
         old, new = run.plan.old, run.plan.new
