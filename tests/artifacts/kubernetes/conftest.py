@@ -1,15 +1,13 @@
-"""One API server for all tests that need one."""
+"""The API server of the session, under the name that the tests of this family use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import kube_api
 import pytest
+
+from kubernetes_rig.api_server import Server
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kube_api.Server]:
+def server(api_server: Server) -> Server:
     """A real API server, empty at the start of the session; skips where there is none."""
-    with kube_api.running(tmp_path_factory.mktemp("api-server")) as running:
-        yield running
+    return api_server

@@ -8,9 +8,10 @@ import time
 import pytest
 import upstream
 from admission import changed, refusals
-from kube_api import Refused
 from kube_objects import objects, rendered, spec, the
 from test_server import pod_of, prepared
+
+from kubernetes_rig.api_server import Refused
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
 POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")

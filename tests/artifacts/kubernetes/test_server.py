@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 
-import kube_crds
 import pytest
 import upstream
-from kube_api import Refused
 from kube_objects import objects, the
 
 from holdfast.artifacts.catalog import render
 from holdfast.artifacts.check.forms import kind_key
+from kubernetes_rig.api_server import Refused
+from kubernetes_rig.crds import install
 
 pytestmark = pytest.mark.live
 #: Stored and not only looked at: other objects are admitted by what these say.
@@ -43,7 +43,7 @@ def documents(service):
 def prepared(server, service):
     """The documents of a service, with its namespace and definitions in place."""
     found = documents(service)
-    kube_crds.install(server, found)
+    install(server, found)
     for name in {d["metadata"]["namespace"] for d in found if "namespace" in d["metadata"]}:
         server.apply(bare("Namespace", name), dry=False)
         server.apply(bare("ServiceAccount", "default", name), dry=False)

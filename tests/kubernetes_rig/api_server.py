@@ -49,14 +49,63 @@ class Refused(Exception):  # it is what the server says, not a fault of the test
         return f"{self.status}: {self.said}"
 
 
+class Program:
+    """A program whose words go to a file named after it. It can be started again."""
+
+    def __init__(self, folder: Path, command: list[str]) -> None:
+        self.folder, self._command = folder, command
+        self.start()
+
+    def start(self) -> None:
+        with (self.folder / f"{Path(self._command[0]).name}.log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self.folder)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+
 @dataclass
 class Server:
     """The API of a running server, as its administrator."""
 
     port: int
     authority: Path
+    program: Program
     defined: set[str] = field(default_factory=set)  # kinds that tests made it serve
     _resources: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    def kubeconfig(self, folder: Path, url: str = "", token: str = TOKEN) -> Path:
+        """A file by which ``token`` reaches the server, or whoever stands before it at ``url``."""
+        cluster = {"server": url or self.url}
+        if cluster["server"].startswith("https:"):
+            cluster["certificate-authority"] = str(self.authority)
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "tests", "cluster": cluster}],
+            "users": [{"name": "tests", "user": {"token": token}}],
+            "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
+            "current-context": "tests",
+        }
+        path = folder / "kubeconfig.json"
+        path.write_text(json.dumps(config))
+        return path
+
+    def restart(self, away: float = 0.0) -> None:
+        """SIGKILL, nothing for ``away`` seconds, and back on the same port with the same store."""
+        self.program.kill()
+        time.sleep(away)
+        self.program.start()
+        _wait(self, [self.program])
 
     def ask(self, method: str, path: str, body: Any = None, kind: str = "json") -> dict[str, Any]:
         """One request. Raises ``Refused`` for every status that is no success."""
@@ -124,27 +173,19 @@ def _free_port() -> int:
 @contextmanager
 def running(folder: Path) -> Iterator[Server]:
     """A server with an empty store; both programs end with the block."""
-    programs, store = assets(), _free_port()
-    started: list[subprocess.Popen[bytes]] = []
+    programs, store, port = assets(), _free_port(), _free_port()
+    started: list[Program] = []
     try:
-        started.append(start(folder, [str(programs / "etcd"), *_etcd(folder, store)]))
-        port = _free_port()
+        started.append(Program(folder, [str(programs / "etcd"), *_etcd(folder, store)]))
         arguments = _arguments(folder, store, port)
-        started.append(start(folder, [str(programs / "kube-apiserver"), *arguments]))
-        server = Server(port, folder / "certificates" / "apiserver.crt")
-        _wait(server, started, folder)
+        started.append(Program(folder, [str(programs / "kube-apiserver"), *arguments]))
+        server = Server(port, folder / "certificates" / "apiserver.crt", started[-1])
+        _wait(server, started)
         yield server
     finally:
-        for process in reversed(started):
-            process.kill()  # nothing of it is kept
-            process.wait()
+        for program in reversed(started):
+            program.kill()  # nothing of it is kept
         shutil.rmtree(folder / "etcd", ignore_errors=True)
-
-
-def start(folder: Path, command: list[str]) -> subprocess.Popen[bytes]:
-    """A program whose words go to a file named after it."""
-    with (folder / f"{Path(command[0]).name}.log").open("wb") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
 
 
 def _etcd(folder: Path, port: int) -> list[str]:
@@ -176,6 +217,7 @@ def _arguments(folder: Path, store: int, port: int) -> list[str]:
         f"--cert-dir={folder / 'certificates'}",
         f"--token-auth-file={folder / 'tokens.csv'}",
         "--authorization-mode=RBAC",
+        "--kubelet-preferred-address-types=InternalIP",
         "--service-cluster-ip-range=10.0.0.0/24",
         "--service-account-issuer=https://127.0.0.1",
         f"--service-account-key-file={folder / 'accounts.key'}",
@@ -183,16 +225,18 @@ def _arguments(folder: Path, store: int, port: int) -> list[str]:
     ]
 
 
-def _wait(server: Server, started: list[subprocess.Popen[bytes]], folder: Path) -> None:
+def _wait(server: Server, started: list[Program]) -> None:
     until = time.monotonic() + STARTS_WITHIN
     while time.monotonic() < until:
-        if any(process.poll() is not None for process in started):
+        if any(program.ended for program in started):
             break
         try:
             server.ask("GET", "/readyz")
         except (OSError, Refused, http.client.HTTPException):
-            time.sleep(0.2)
+            time.sleep(0.1)
         else:
             return
-    logs = [path.read_text(errors="replace")[-2000:] for path in folder.glob("*.log")]
+    logs = [
+        path.read_text(errors="replace")[-2000:] for path in server.program.folder.glob("*.log")
+    ]
     pytest.fail("the API server did not start\n" + "\n".join(logs))

@@ -7,24 +7,30 @@ everything in place, open, with ``nullable`` as a word. A real server then evalu
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from kube_api import Server
-from upstream import files as upstream_files
+import pytest
 
+from holdfast.supply.schemas import SchemaDirectory
+from kubernetes_rig.api_server import Server
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "schemas"
 _DROPPED = {"$schema", "$id", "$defs", "$comment", "examples"}
 
 
 def definition(key: str, schema: dict[str, Any], namespaced: bool) -> dict[str, Any]:
     """The CRD of ``group/version/Kind``."""
     group, version, kind = key.split("/")
-    plural = f"{kind.lower()}s"
-    served = {
+    plural, root = _plural(kind.lower()), _root(schema)
+    served: dict[str, Any] = {
         "name": version,
         "served": True,
         "storage": True,
-        "schema": {"openAPIV3Schema": _root(schema)},
+        "schema": {"openAPIV3Schema": root},
     }
+    if "status" in root.get("properties", {}):
+        served["subresources"] = {"status": {}}
     approved = {"api-approved.kubernetes.io": "unapproved, tests only"}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -37,6 +43,13 @@ def definition(key: str, schema: dict[str, Any], namespaced: bool) -> dict[str, 
             "versions": [served],
         },
     }
+
+
+def _plural(kind: str) -> str:
+    if kind.endswith(("s", "x", "ch")):
+        return f"{kind}es"
+    vowel = kind[-2:-1] in "aeiou"
+    return f"{kind[:-1]}ies" if kind.endswith("y") and not vowel else f"{kind}s"
 
 
 def _root(schema: dict[str, Any]) -> dict[str, Any]:
@@ -84,16 +97,31 @@ def _opened(node: dict[str, Any]) -> dict[str, Any]:
     return node
 
 
+def schemas() -> SchemaDirectory:
+    """The schemas of upstream; skips the test where they are missing."""
+    directory = SchemaDirectory(SHARED)
+    if not directory.exists():
+        pytest.skip("the schemas of upstream are not beside this repository (../shared/schemas)")
+    return directory
+
+
 def install(server: Server, documents: Iterable[dict[str, Any]]) -> None:
     """Makes the server serve every kind of the documents that is not its own."""
-    directory, wanted = upstream_files(), {}
-    for document in documents:
-        key = f"{document['apiVersion']}/{document['kind']}"
-        file = directory.index[key]["file"] if key in directory.index else ""
-        if file.startswith("crds") and key not in server.defined:
-            wanted[key] = (file, "namespace" in document["metadata"])
-    for key, (file, namespaced) in wanted.items():
-        server.apply(definition(key, directory.read(file), namespaced), dry=False)
-    for key in wanted:
+    wanted = {f"{d['apiVersion']}/{d['kind']}": "namespace" in d["metadata"] for d in documents}
+    index = schemas().index
+    ours = {k for k in wanted if k in index and index[k]["file"].startswith("crds")}
+    serve(server, {key: wanted[key] for key in sorted(ours)})
+
+
+def serve(server: Server, kinds: dict[str, bool]) -> None:
+    """Makes the server serve kinds, such as ``gateway.networking.k8s.io/v1/HTTPRoute``.
+
+    True: its objects are in namespaces. Waits until the kinds are there.
+    """
+    directory, missing = schemas(), {k: v for k, v in kinds.items() if k not in server.defined}
+    for key, namespaced in missing.items():
+        schema = directory.read(directory.index[key]["file"])
+        server.apply(definition(key, schema, namespaced), dry=False)
+    for key in missing:
         server.wait_for(key)
         server.defined.add(key)
