@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _NAME = "kubernetes.io/metadata.name"
+_AGENT = "169.254.170.23"  # an address of the pod's own node; to Cilium never a block
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,13 @@ def _cilium_rule(rule, side, own, other, port) -> bool:
     if ports and str(port) not in [p["port"] for p in ports if p["protocol"] == "TCP"]:
         return False
     if f"{side}Entities" in rule:
-        return isinstance(other, Host) and "world" in rule[f"{side}Entities"]
+        here = isinstance(other, Host) and other.address == _AGENT
+        entity = "host" if here else "world"
+        return isinstance(other, Host) and entity in rule[f"{side}Entities"]
     if f"{side}CIDRSet" in rule:
-        return any(_block(b["cidr"], b.get("except", ()), other) for b in rule[f"{side}CIDRSet"])
+        return other != Host(_AGENT) and any(
+            _block(b["cidr"], b.get("except", ()), other) for b in rule[f"{side}CIDRSet"]
+        )
     if isinstance(other, Host):
         return False
     seen = {f"k8s:{key}": value for key, value in other.labels.items()}

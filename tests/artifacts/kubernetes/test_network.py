@@ -36,7 +36,20 @@ def in_namespace(service, **labels):
 
 
 GATEWAY = {"gateway.networking.k8s.io/gateway-name": "shop"}
-DATABASE = {"cnpg.io/cluster": "shop-db", "cnpg.io/podRole": "instance"}
+#: Labels of CloudNativePG 1.30 (pkg/specs: pods, jobs).
+DATABASE = {
+    "cnpg.io/cluster": "shop-db", "cnpg.io/podRole": "instance",
+    "app.kubernetes.io/component": "database",
+}  # fmt: skip
+JOINING = {
+    "cnpg.io/cluster": "shop-db", "cnpg.io/jobRole": "join",
+    "app.kubernetes.io/component": "database",
+}  # fmt: skip
+SCRATCH = {**JOINING, "cnpg.io/cluster": "shop-db-check", "cnpg.io/jobRole": "full-recovery"}
+CHECK = names.beside(spec(""), "restore-check")
+BROKER = {"strimzi.io/cluster": "shop-queue"}
+MIRROR = {"strimzi.io/cluster": "shop-mirror"}
+AGENT, ABROAD = Host("169.254.170.23"), Host("10.20.4.7")
 PROMETHEUS = Pod("monitoring", {"app.kubernetes.io/name": "prometheus"})
 ISTIOD = Pod("istio-system", {"app": "istiod"})
 STRANGER = Pod("other", {"app": "stranger"})
@@ -69,6 +82,25 @@ FLOWS = {
     "the database's operator calls an instance": (Pod("cnpg-system", {}), "own", 8080, False),
     "the database copies to cloud storage": (DATABASE, Host("52.216.0.1"), 443, True),
     "the database calls an instance": (DATABASE, "own", 8080, False),
+    "a new copy reads the database": (JOINING, DATABASE, 5432, True),
+    "a new copy reads the archive": (JOINING, Host("52.216.0.1"), 443, True),
+    "the database asks who it is in the cloud": (DATABASE, AGENT, 80, True),
+    "an instance asks who it is in the cloud": ("own", AGENT, 80, True),
+    "a stranger asks who it is in the cloud": ({"app": "stranger"}, AGENT, 80, False),
+    "the database follows that of another region": (DATABASE, ABROAD, 5432, True),
+    "another region follows the database": (ABROAD, DATABASE, 5432, True),
+    "another region asks the database's status": (ABROAD, DATABASE, 8000, False),
+    "the scratch database reads the archive": (SCRATCH, Host("52.216.0.1"), 443, True),
+    "the scratch database reads the live one": (SCRATCH, DATABASE, 5432, False),
+    "the check looks into the scratch database": (CHECK, SCRATCH, 5432, True),
+    "the check asks the live database": (CHECK, DATABASE, 5432, True),
+    "an instance calls the scratch database": ("own", SCRATCH, 5432, False),
+    "the operator looks at the scratch database": (Pod("cnpg-system", {}), SCRATCH, 8000, True),
+    "the mirror reads another region": (MIRROR, ABROAD, 9094, True),
+    "another region's mirror reads here": (ABROAD, BROKER, 9094, True),
+    "another region passes the brokers' door": (ABROAD, BROKER, 9093, False),
+    "the mirror writes here": (MIRROR, BROKER, 9093, True),
+    "the mirror calls an instance": (MIRROR, "own", 8080, False),
 }  # fmt: skip
 
 
@@ -110,6 +142,15 @@ def test_another_door_is_the_only_door(ingress, namespace):
     assert not lets_through(policies(service), gateway, own(service), 8080)
     assert lets_through(policies(service), PROMETHEUS, own(service), 8080)
     assert not lets_through(policies(service), own(service), ISTIOD, 15012)
+
+
+@pytest.mark.req("T57", "T125")
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_the_nightly_check_and_its_scratch_database_may_ask_the_api_server(flavour):
+    asked = {"plain": "10.10.0.0/16", "calico": "kubernetes", "cilium": "kube-apiserver"}[flavour]
+    for name in ("shop-restore-check", "shop-db-check", "shop-db"):
+        (policy,) = [p for p in policies(shop(flavour)) if p["metadata"]["name"] == name]
+        assert asked in str(policy["spec"]["egress"]), name
 
 
 @pytest.mark.req("T33")

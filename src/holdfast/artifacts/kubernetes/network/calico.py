@@ -10,6 +10,7 @@ from holdfast.artifacts.kubernetes.network.flow import (
     TCP,
     UDP,
     Addresses,
+    Agent,
     Api,
     Peer,
     Policy,
@@ -57,6 +58,8 @@ def _rule(peer: Peer, side: str, ports: list[Port]) -> Object:
 def _entity(peer: Peer) -> Object:
     if isinstance(peer, Api):
         return {"services": {"name": "kubernetes", "namespace": "default"}}
+    if isinstance(peer, Agent):
+        return {"nets": [f"{peer.address}/32"]}
     if isinstance(peer, Addresses):
         return present(nets=[peer.cidr], notNets=list(peer.without))
     space = {"namespaceSelector": f"{SPACE} == '{peer.namespace}'"} if peer.namespace else {}

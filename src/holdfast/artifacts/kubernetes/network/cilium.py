@@ -6,7 +6,7 @@ Source: Cilium, Layer 3 and Layer 4 examples; "Default deny".
 from __future__ import annotations
 
 from holdfast.artifacts.artifact import Object
-from holdfast.artifacts.kubernetes.network.flow import Addresses, Api, Pods, Policy, Rule
+from holdfast.artifacts.kubernetes.network.flow import Addresses, Agent, Api, Pods, Policy, Rule
 from holdfast.artifacts.kubernetes.network.plain import types
 from holdfast.artifacts.kubernetes.objects import named, namespaced
 from holdfast.spec.model import Service
@@ -45,6 +45,8 @@ def _peers(rule: Rule, side: str) -> list[Object]:
         found.append({f"{side}CIDRSet": blocks})
     if any(isinstance(peer, Api) for peer in rule.peers):
         found.append({f"{side}Entities": ["kube-apiserver"]})
+    if any(isinstance(peer, Agent) for peer in rule.peers):
+        found.append({f"{side}Entities": ["host"]})  # an address of the node is never a block
     return found
 
 

@@ -33,7 +33,14 @@ class Api:
     within: tuple[str, ...]
 
 
-Peer = Pods | Addresses | Api
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The pod's own node, at the address where a cloud's agent hands out credentials."""
+
+    address: str
+
+
+Peer = Pods | Addresses | Api | Agent
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from holdfast.artifacts.artifact import Object
-from holdfast.artifacts.kubernetes.network.flow import Addresses, Api, Peer, Pods, Policy, Rule
+from holdfast.artifacts.kubernetes.network.flow import (
+    Addresses,
+    Agent,
+    Api,
+    Peer,
+    Pods,
+    Policy,
+    Rule,
+)
 from holdfast.artifacts.kubernetes.objects import named, namespaced, present
 from holdfast.spec.model import Service
 
@@ -39,7 +47,7 @@ def _peers(peer: Peer) -> list[Object]:
         return [_pods(peer)]
     if isinstance(peer, Api):
         return [_block(Addresses(cidr)) for cidr in peer.within]
-    return [_block(peer)]
+    return [_block(Addresses(f"{peer.address}/32") if isinstance(peer, Agent) else peer)]
 
 
 def _pods(peer: Pods) -> Object:
