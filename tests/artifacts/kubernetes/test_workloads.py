@@ -9,6 +9,8 @@ import pytest
 import upstream
 from kube_objects import HOSTILE, container, objects, rendered, spec, the
 
+from holdfast.artifacts.catalog import render
+
 GOLDEN = Path(__file__).parent / "golden" / "deployment.yaml"
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
@@ -240,3 +242,24 @@ def test_the_reference_deployment_is_these_bytes(reference):
     if os.environ.get("HOLDFAST_GOLDEN"):
         GOLDEN.write_bytes(file.data)
     assert file.data.decode() == GOLDEN.read_text("utf-8")
+
+
+@pytest.mark.req("T41", "T89", "T98")
+def test_in_the_mesh_the_sidecar_is_told_where_the_programs_metrics_are():
+    service = spec("traffic: 9000\nobservability: {metrics_path: /stats}")
+    said = the(service, "Deployment", "shop")["spec"]["template"]["metadata"]["annotations"]
+    told = {key.partition("/")[2]: value for key, value in said.items() if "prometheus.io" in key}
+    assert told == {"scrape": "true", "port": "9000", "path": "/stats"}
+    without = spec("kubernetes: {mesh: none}")
+    said = the(without, "Deployment", "shop")["spec"]["template"]["metadata"]["annotations"]
+    assert not [key for key in said if "prometheus.io" in key]
+
+
+@pytest.mark.req("T98")
+def test_an_instance_is_told_where_traces_go_by_an_instrumentation_that_is_rendered(service):
+    made = the(render(service), "Instrumentation")
+    workload = objects(service, "Deployment") + objects(service, "StatefulSet")
+    (serving,) = [each for each in workload if each["metadata"]["name"] == service.service]
+    said = serving["spec"]["template"]["metadata"]["annotations"]
+    assert said["instrumentation.opentelemetry.io/inject-sdk"] == made["metadata"]["name"]
+    assert made["metadata"]["namespace"] == serving["metadata"]["namespace"]

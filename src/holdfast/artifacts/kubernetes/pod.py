@@ -17,7 +17,12 @@ JOB_KEYS = tuple(
     ))
 )  # fmt: skip
 #: What shapes the pod of an instance.
-KEYS = tuple(dict.fromkeys((*JOB_KEYS, *probes.KEYS, "rollout.drain", "kubernetes.sriov")))
+KEYS = tuple(
+    dict.fromkeys((
+        *JOB_KEYS, *probes.KEYS, "rollout.drain", "kubernetes.sriov", "kubernetes.mesh",
+        "observability.metrics_path",
+    ))
+)  # fmt: skip
 _HUGE = "hugepages"
 
 
@@ -39,8 +44,21 @@ def template(service: Service, revision: str, volume: Object | None = None) -> O
         "containers": [_serving(service, mounts)],
         "volumes": _volumes(service),
     }
-    metadata = present(labels=_labels(service), annotations=sriov.joined(service))
+    metadata = {"labels": _labels(service), "annotations": _annotations(service)}
     return {"metadata": metadata, "spec": present(**spec)}
+
+
+def _annotations(service: Service) -> dict[str, str]:
+    """Told to admission webhooks: where traces go, by the Instrumentation of the same name, and
+    in the mesh where the sidecar finds the program's own metrics that it joins with its own."""
+    found = {"instrumentation.opentelemetry.io/inject-sdk": service.service}
+    if service.kubernetes.mesh == "istio":
+        found |= {
+            "prometheus.io/scrape": "true",
+            "prometheus.io/port": str(service.traffic.port),
+            "prometheus.io/path": service.observability.metrics_path,
+        }
+    return found | sriov.joined(service)
 
 
 def job_template(service: Service, suffix: str, command: tuple[str, ...]) -> Object:
