@@ -58,6 +58,19 @@ def mirror(service: Service, region: Region) -> str:
     return home if region == primary(service) else f"{region.name}.{home}"
 
 
+def pulled(service: Service, region: Region) -> str:
+    """Registry and name of the image as a region's nodes pull it: a mirror that somebody named."""
+    if region.name not in service.image.mirrors:
+        return repository(service)
+    return f"{mirror(service, region)}/{repository(service).partition('/')[2]}"
+
+
+def repositories(service: Service) -> list[str]:
+    """Every name under which nodes pull the image, the one that is pushed to first."""
+    everywhere = (pulled(service, region) for region in service.regions)
+    return list(dict.fromkeys((repository(service), *everywhere)))
+
+
 def version(service: Service) -> str:
     return service.version or "0.0.0"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import shutil
 import subprocess
 
@@ -202,6 +203,49 @@ def test_signing_is_about_digests_and_refuses_an_old_cosign(reference):
         assert "least=3.0.4" in script and "sha256:[0-9a-f]{64}" in script
     assert "cosign attest" in sign and "spdxjson" in sign and "cyclonedx" in sign
     assert "--certificate-identity-regexp" in verify and "verify-attestation" in verify
+
+
+PEM = "-----BEGIN PUBLIC KEY-----\nMFkwEwYH\n-----END PUBLIC KEY-----"
+FAKE = """#!/bin/sh
+if [ "$1" = version ]; then echo '{"gitVersion": "v3.1.2"}'; exit; fi
+echo "$@" >>"$SEEN"
+while [ "$#" -gt 0 ]; do
+  if [ "$1" = --key ] && [ -f "$2" ]; then echo "file: $(cat "$2")" >>"$SEEN"; fi
+  shift
+done
+"""
+
+
+def asked_of_cosign(script, folder):
+    """Each call that a script makes, on one line."""
+    (folder / "cosign").write_text(FAKE, "utf-8")
+    (folder / "cosign").chmod(0o755)
+    (folder / "script.sh").write_text(script, "utf-8")
+    path = f"{folder}:{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "SEEN": str(folder / "seen"), "TMPDIR": str(folder)}
+    command = ["bash", str(folder / "script.sh"), "sha256:" + "0" * 64]
+    subprocess.run(command, env=env, check=True, capture_output=True, cwd=folder)
+    return (folder / "seen").read_text("utf-8")
+
+
+@pytest.mark.req("T10", "T22")
+@pytest.mark.parametrize(
+    ("signer", "signed", "verified"),
+    [
+        ("", "sign --yes --recursive r", "--certificate-identity-regexp ^https://github"),
+        ("awskms:///alias/x", "--key awskms:///alias/x r", "--key awskms:///alias/x"),
+        (PEM, "--key env://COSIGN_PRIVATE_KEY r", f"file: {PEM}"),
+    ],
+)
+def test_who_signs_is_who_is_asked_for_at_the_verification(signer, signed, verified, tmp_path):
+    if not shutil.which("jq"):
+        pytest.skip("the scripts need jq")
+    service = spec(f"image: {{repository: r.example.com/shop, signer: {json.dumps(signer)}}}")
+    assert signed in asked_of_cosign(body(service, "/sign.sh"), tmp_path)
+    (tmp_path / "seen").unlink()
+    seen = asked_of_cosign(body(service, "/verify.sh"), tmp_path)
+    assert verified in seen and ("--certificate-identity" in seen) is not bool(signer)
+    assert not list(tmp_path.glob("tmp.*")), "the key's file stays behind"
 
 
 @pytest.mark.parametrize(

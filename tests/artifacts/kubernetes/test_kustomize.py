@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from kube_objects import rendered
+from kube_objects import objects, rendered, the
 
-from holdfast.artifacts.names import replicas, zones
+from holdfast.artifacts.names import pulled, replicas, zones
 
 
 def builder():
@@ -66,6 +66,20 @@ def test_every_region_builds_with_its_own_replicas_zones_and_label(service, tree
         scaler = own(documents, service, "HorizontalPodAutoscaler", "ScaledObject")["spec"]
         least = scaler.get("minReplicas", scaler.get("minReplicaCount"))
         assert least == max(1, replicas(service, region))
+
+
+@pytest.mark.live
+@pytest.mark.req("T25", "T60")
+def test_a_region_with_a_mirror_pulls_the_same_image_from_it_and_is_let_in(service, tree):
+    allowed = str([o for o in objects(rendered(service), "ValidatingAdmissionPolicy")])
+    signed = the(rendered(service), "ImageValidatingPolicy")["spec"]["matchImageReferences"]
+    home, globs = service.image.repository, {each["glob"] for each in signed}
+    for region in service.regions:
+        near = pulled(service, region)
+        built = yaml.safe_dump_all(build(tree / "overlays" / region.name))
+        assert f"{near}{'@' if service.image.digest else ':'}" in built
+        assert near == home or not home or f"{home}@" not in built
+        assert f"{near.partition('/')[0]}/" in allowed and f"{near}@*" in globs
 
 
 @pytest.mark.live

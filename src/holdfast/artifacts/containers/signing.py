@@ -16,6 +16,7 @@ from holdfast.artifacts.versions import COSIGN
 from holdfast.spec.model import Service
 
 _KEYS = ("image.repository",)
+_PEM = "-----BEGIN PUBLIC KEY-----"
 _ISSUER = "https://token.actions.githubusercontent.com"
 
 _IMAGE = """
@@ -42,21 +43,38 @@ _SCAN = """
 trivy --config "$config" image "$image"
 """
 
+#: cosign 3 refuses --tlog-upload=false beside its public signing configuration.
+_PRIVATE = """
+# Nothing about a private key goes into a public log.
+how=(--use-signing-config=false --tlog-upload=false)
+"""
+
+_BY_IDENTITY = """
+how=()  # in a pipeline with its identity
+"""
+
 _SIGN = """
-# With a key (COSIGN_KEY: a file or a KMS address) or, in a pipeline, with its identity.
-key=()
-[[ -z "${COSIGN_KEY:-}" ]] || key=(--key "$COSIGN_KEY")
-cosign sign --yes --recursive "${key[@]}" "$image"
+cosign sign --yes --recursive "${how[@]}" "$image"
 for kind in cyclonedx spdxjson; do
   file=sbom.cdx.json
   [[ "$kind" == cyclonedx ]] || file=sbom.spdx.json
-  cosign attest --yes --type "$kind" --predicate "$file" "${key[@]}" "$image"
+  cosign attest --yes --type "$kind" --predicate "$file" "${how[@]}" "$image"
 done
 """
 
-_VERIFY = """
+_KEY_FILE = """
+key=$(mktemp)
+trap 'rm -f "$key"' EXIT
+printf '%s\\n' "$public" >"$key"
+"""
+_BY_KEY = """
+who=(--key "$key" --insecure-ignore-tlog=true)  # it was signed without the public log
+"""
+_BY_PIPELINE = """
 who=(--certificate-identity-regexp "$identity" --certificate-oidc-issuer "$issuer")
-[[ -z "${COSIGN_PUBLIC_KEY:-}" ]] || who=(--key "$COSIGN_PUBLIC_KEY")
+"""
+
+_VERIFY = """
 cosign verify "${who[@]}" "$image" >/dev/null
 for kind in cyclonedx spdxjson; do
   cosign verify-attestation --type "$kind" "${who[@]}" "$image" >/dev/null
@@ -75,16 +93,36 @@ def render(service: Service) -> Iterable[Artifact]:
         _told(service, config=f"{service.delivery.path}/{TRIVY}"), _IMAGE + _SCAN,
         (*_KEYS, "delivery.path"), ("T9",),
     )  # fmt: skip
+    told, sign = _signing(service)
     yield _script(
-        "sign", "Signs the image and what is in it.", _told(service, least=COSIGN),
-        _IMAGE + _NEW_ENOUGH + _SIGN, _KEYS, ("T10", "T22"),
+        "sign", "Signs the image and what is in it.", _told(service, least=COSIGN, **told),
+        _IMAGE + _NEW_ENOUGH + sign + _SIGN, (*_KEYS, "image.signer"), ("T10", "T22"),
     )  # fmt: skip
-    identity = f"^{re.escape(names.git(service))}/"
+    told, verify = _verifying(service)
     yield _script(
         "verify", "Refuses an image that is not signed by this service's own pipeline.",
-        _told(service, least=COSIGN, identity=identity, issuer=_ISSUER),
-        _IMAGE + _NEW_ENOUGH + _VERIFY, (*_KEYS, "delivery.repository"), ("T10", "T22"),
+        _told(service, least=COSIGN, **told), _IMAGE + _NEW_ENOUGH + verify + _VERIFY,
+        (*_KEYS, "image.signer", "delivery.repository"), ("T10", "T22"),
     )  # fmt: skip
+
+
+def _signing(service: Service) -> tuple[dict[str, str], str]:
+    """By a key in a key store, by the private half of a key that is given, or by identity."""
+    given = service.image.signer
+    if not given:
+        return {}, _BY_IDENTITY
+    key = "env://COSIGN_PRIVATE_KEY" if _PEM in given else given
+    return {"key": key}, _PRIVATE + 'how+=(--key "$key")\n'
+
+
+def _verifying(service: Service) -> tuple[dict[str, str], str]:
+    given = service.image.signer
+    if not given:
+        identity = f"^{re.escape(names.git(service))}/"
+        return {"identity": identity, "issuer": _ISSUER}, _BY_PIPELINE
+    if _PEM in given:
+        return {"public": given.strip()}, _KEY_FILE + _BY_KEY
+    return {"key": given}, _BY_KEY
 
 
 def _told(service: Service, **values: str) -> str:

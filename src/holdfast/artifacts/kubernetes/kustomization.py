@@ -26,7 +26,8 @@ _BASE_KEYS = ("kubernetes", "autoscaling.by", "autoscaling.metrics", "traffic.pr
               "resources.gpus")  # fmt: skip
 _PLATFORM_KEYS = ("autoscaling.by", "autoscaling.metrics", "resources.gpus", "kubernetes.sriov",
                   "kubernetes.mesh")  # fmt: skip
-_OVERLAY_KEYS = ("service", "kubernetes.workload", "replicas", "regions", "autoscaling")
+_OVERLAY_KEYS = ("service", "kubernetes.workload", "replicas", "regions", "autoscaling",
+                 "image.repository", "image.mirrors")  # fmt: skip
 
 
 def over(renderers: tuple[Renderer, ...]) -> Renderer:
@@ -69,7 +70,7 @@ def _overlay(service: Service, region: Region, paths: list[str]) -> Artifact:
         _kustomization(["../../base", *own]) | _regional(service, region),
         f"The service in {region.name}: its replicas, its zones, its label.",
         _OVERLAY_KEYS,
-        ("T36", "T111"),
+        ("T25", "T36", "T111"),
     )
 
 
@@ -90,11 +91,21 @@ def _kustomization(resources: list[str]) -> Object:
 
 
 def _regional(service: Service, region: Region) -> Object:
-    found: Object = {"labels": [_label(region)], "patches": list(_patches(service, region))}
+    found: Object = {
+        "labels": [_label(region)],
+        **_near(service, region),
+        "patches": list(_patches(service, region)),
+    }
     if scaling.scalable(service):
         count = names.replicas(service, region)
         found["replicas"] = [{"name": named(service), "count": count}]
     return found
+
+
+def _near(service: Service, region: Region) -> Object:
+    """The same image, by its digest, from the registry of the region."""
+    home, near = names.repository(service), names.pulled(service, region)
+    return {} if near == home else {"images": [{"name": home, "newName": near}]}
 
 
 def _label(region: Region) -> Object:

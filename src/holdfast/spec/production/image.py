@@ -44,7 +44,8 @@ class Image(Section):
     )
     mirrors: dict[str, Text] = Field(
         default_factory=dict,
-        description="region -> registry there; empty: the region's name before the registry's",
+        description="region -> registry there, from which its nodes pull; a region without one "
+        "pulls from the primary registry, and copies go to the region's name before that",
     )
     signer: Text = Field(
         default="",

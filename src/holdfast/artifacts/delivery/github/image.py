@@ -76,7 +76,7 @@ def render(service: Service) -> Iterable[Artifact]:
             "concurrency": steps.concurrency("image-${{ github.ref }}"),
             "jobs": _jobs(service),
         },
-        ("image.platforms", "traffic.protocol", "traffic.port", "delivery.branch"),
+        ("image.platforms", "image.signer", "traffic.protocol", "traffic.port", "delivery.branch"),
         ("T10", "T16", "T17", "T18", "T19", "T20", "T22", "T66", "T68", "T70", "P9"),
     )
 
@@ -94,7 +94,7 @@ def _jobs(service: Service) -> Object:
         "publish": _publish(),
         "scan": _scan(),
         **({"dast": _dast(service)} if attackable(service) else {}),
-        "sign": _sign(gates),
+        "sign": _sign(service, gates),
         "promote": promote.job(service, _DIGEST | _VERSION, ["version", "publish", "sign"]),
     }
 
@@ -157,6 +157,7 @@ def _scan() -> Object:
         name="sbom",
         path="sbom.*.json",
         if_no_files_found="error",
+        retention_days=90,
     )
     scan = steps.run("Scan and list", _SCAN, _DIGEST)
     return steps.job(
@@ -179,7 +180,15 @@ def _dast(service: Service) -> Object:
     )
 
 
-def _sign(gates: list[str]) -> Object:
+def _private(service: Service) -> dict[str, str]:
+    """The other half of a key that the spec gives; a key store is asked with its own login."""
+    if "-----BEGIN" not in service.image.signer:
+        return {}
+    wanted = ("COSIGN_PRIVATE_KEY", "COSIGN_PASSWORD")
+    return {name: f"${{{{ secrets.{name} }}}}" for name in wanted}
+
+
+def _sign(service: Service, gates: list[str]) -> Object:
     provenance = steps.uses(
         "Attest where it was built",
         versions.ATTEST,
@@ -188,7 +197,7 @@ def _sign(gates: list[str]) -> Object:
         push_to_registry=True,
         create_storage_record=False,
     )
-    sign = steps.run("Sign", '"$SET/containers/sign.sh" "$DIGEST"', _DIGEST)
+    sign = steps.run("Sign", '"$SET/containers/sign.sh" "$DIGEST"', _DIGEST | _private(service))
     verify = steps.run("Verify", '"$SET/containers/verify.sh" "$DIGEST"', _DIGEST)
     lists = steps.uses("Fetch the lists", versions.DOWNLOAD, name="sbom")
     return steps.job(

@@ -31,8 +31,8 @@ def render(service: Service) -> Iterable[Artifact]:
         f"{PLATFORM}/admission.yaml",
         [found for policy in policies(service) for found in objects(service, policy)],
         "What the API server refuses here: moving tags, strange registries, rights, no bounds.",
-        (*_KEYS, "image.repository", "image.digest", "kubernetes.mesh", "resilience.database",
-         "resilience.cache", "resilience.queue", "resilience.objects"),
+        (*_KEYS, "image.repository", "image.digest", "image.mirrors", "regions", "kubernetes.mesh",
+         "resilience.database", "resilience.cache", "resilience.queue", "resilience.objects"),
         ("T56", "T60"),
     )  # fmt: skip
 
@@ -50,7 +50,8 @@ def registries(service: Service) -> list[str]:
     data = service.resilience
     wanted = (service.kubernetes.mesh, data.database, data.cache, data.queue, data.objects)
     others = [_SOURCES[each] for each in wanted if each in _SOURCES]
-    return [f"{names.registry(service)}/", "registry.k8s.io/", *others]
+    own = dict.fromkeys(each.partition("/")[0] for each in names.repositories(service))
+    return [*(f"{each}/" for each in own), "registry.k8s.io/", *others]
 
 
 def _images(service: Service) -> Iterator[Demand]:
@@ -66,10 +67,10 @@ def _images(service: Service) -> Iterator[Demand]:
         "an image has no tag, or one that means another image tomorrow",
     )
     if service.image.digest:
-        own = quoted(names.repository(service))
+        own = ", ".join(map(quoted, names.repositories(service)))
         yield Demand(
-            f"variables.containers.all(c, !(c.image.startsWith({own} + ':') || c.image == {own}) "
-            "|| c.image.contains('@sha256:'))",
+            f"variables.containers.all(c, ![{own}].exists(r, c.image.startsWith(r + ':') || "
+            "c.image == r) || c.image.contains('@sha256:'))",
             "the service's own image is not named by its digest",
         )
 

@@ -28,7 +28,7 @@ def render(service: Service) -> Iterable[Artifact]:
         _policy(service),
         "Images of the service start only when its pipeline signed them and listed their parts.",
         ("service", "kubernetes.namespace", "image.repository", "image.signer",
-         "delivery.repository"),
+         "image.mirrors", "regions", "delivery.repository"),
         ("T22", "T60"),
     )  # fmt: skip
 
@@ -45,7 +45,9 @@ def _policy(service: Service) -> Object:
         "evaluation": {"background": {"enabled": False}},
         "matchConstraints": _matched(service),
         "matchImageReferences": [
-            {"glob": f"{names.repository(service)}{end}"} for end in (":*", "@*", ":*@*")
+            {"glob": f"{name}{end}"}
+            for name in names.repositories(service)
+            for end in (":*", "@*", ":*@*")
         ],
         "validationConfigurations": {"required": True, "verifyDigest": True, "mutateDigest": True},
         "attestors": [{"name": "pipeline", "cosign": _signer(service)}],
