@@ -1,96 +1,118 @@
-"""Which keys shape an artifact: every key of a service is changed, and what changes is seen."""
+"""Which keys shape which artifact: every value is turned, and what changes is seen.
+
+A renderer is pure, so a key that it did not read cannot change what it writes: each renderer is
+asked again only for the variants of keys that it read, which is a seventh of the work.
+"""
 
 from __future__ import annotations
 
-import typing
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from functools import cache
 
-from pydantic import BaseModel
-
-from holdfast.artifacts.bundle import Bundle
-from holdfast.spec import fields
+from holdfast.artifacts.artifact import Artifact, Renderer
+from holdfast.spec.fields import catalogue, generic
 from holdfast.spec.model import Service
+from holdfast.spec.section import Section
+from holdfast.spec.variants import Variant, covers
 
-Shapes = tuple[dict[str, set[str]], dict[str, set[str]]]
-
-
-def other_values(hint: Any, value: Any, name: str) -> Iterator[Any]:
-    """Other values of one key; not always sensible, but of its type."""
-    for option in fields.options(hint):
-        base = getattr(option, "__origin__", option) if hasattr(option, "__metadata__") else option
-        origin = typing.get_origin(base)
-        if origin is typing.Literal:
-            yield from (each for each in typing.get_args(base) if each != value)
-        elif base is bool:
-            yield not value
-        elif base in (int, float):
-            yield base((value or 1) * 2 + 7)
-        elif base is str:
-            yield f"{value or 'a'}x"
-            yield from ["go run ."] if name == "command" else []  # tells another language
-            yield from [f"{value}/deeper"] if name == "path" else []
-            yield from ["registry.example.org/new/name"] if name == "repository" else []
-        elif origin is dict:
-            more = {"tmpfs": {"/x": 4096}, "mirrors": {"eu-west": "x.example.com"}}
-            yield {**(value or {}), **more.get(name, {"X": "env:A"})}
-        elif origin is tuple and value:
-            yield value[:-1]
+Read = tuple[str, str]  # name of a section, name of its key
+Seen = dict[str, Artifact]
 
 
-def changed(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, BaseModel]]:
-    """The section again and again, each time with one key changed."""
-    for name, info in type(section).model_fields.items():
-        value, path = getattr(section, name), f"{prefix}{name}"
-        if isinstance(value, BaseModel):
-            for found, inner in changed(value, f"{path}."):
-                yield found, section.model_copy(update={name: inner})
-            continue
-        for other in other_values(fields.hint_of(info), value, name):
-            yield path, section.model_copy(update={name: other})
-        if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
-            for found, inner in changed(value[0], f"{path}."):
-                yield found, section.model_copy(update={name: (inner, *value[1:])})
+class Shapes:
+    """What artifacts declare and what happens to them, of any number of services."""
+
+    def __init__(self) -> None:
+        self.made: list[Artifact] = []
+        self.real: dict[str, set[str]] = defaultdict(set)
+        self.silent: set[tuple[str, str]] = set()
+
+    def look(self, service: Service, renderer: Renderer, variants: Collection[Variant]) -> None:
+        """Turn those values that the renderer reads."""
+        before, read = watched(service, renderer)
+        self.made += before.values()
+        for variant in variants:
+            if not read.isdisjoint(reads(generic(variant.path))):
+                self._compare(variant.key, before, seen(variant.service, renderer))
+
+    def _compare(self, key: str, before: Seen, after: Seen) -> None:
+        for path in before.keys() | after.keys():
+            old, new = before.get(path), after.get(path)
+            if old and new and (old.body, old.about) == (new.body, new.about):
+                continue
+            self.real[path].add(key)
+            named = (old or new).keys  # type: ignore[union-attr]
+            if not any(covers(each, key) for each in named):
+                self.silent.add((path, key))
+
+    def idle(self, artifact: Artifact) -> set[str]:
+        """Keys that an artifact declares and that have not changed it."""
+        real = self.real[artifact.path]
+        return {each for each in artifact.keys if not any(covers(each, key) for key in real)}
+
+    def all_idle(self) -> set[tuple[str, str]]:
+        return {(a.path, key) for a in self.made for key in self.idle(a)}
 
 
-def observed(services: Iterable[Service], rendered: Callable[[Service], Bundle]) -> Shapes:
-    """For each artifact: the keys it declares, and the keys that changed it."""
-    declared: dict[str, set[str]] = defaultdict(set)
-    real: dict[str, set[str]] = defaultdict(set)
-    for service in services:
-        before = {file.path: file for file in rendered(service)}
-        for file in before.values():
-            declared[file.path].update(file.artifact.keys)
-        for key, other in changed(service):
-            after = {file.path: file.data for file in rendered(other)}
-            real_of = (p for p, file in before.items() if after.get(p) != file.data)
-            for path in real_of:
-                real[path].add(key)
-    return declared, real
+def seen(service: Service, renderer: Renderer) -> Seen:
+    return {artifact.path: artifact for artifact in renderer(service)}
 
 
-def covers(prefix: str, key: str) -> bool:
-    return key == prefix or key.startswith(f"{prefix}.")
+def watched(service: Service, renderer: Renderer) -> tuple[Seen, set[Read]]:
+    """What a renderer makes, and every key that it read for it."""
+    with reading() as read:
+        return seen(service, renderer), read
 
 
-def silent(shapes: Shapes) -> set[str]:
-    """Keys that change an artifact which does not name them."""
-    declared, real = shapes
-    return {
-        f"{path}: {key}"
-        for path, keys in real.items()
-        for key in keys
-        if not any(covers(prefix, key) for prefix in declared[path])
-    }
+@contextmanager
+def reading() -> Iterator[set[Read]]:
+    """Collects each key that anybody reads of any section."""
+    read: set[Read] = set()
+    fields = {section.__name__: frozenset(section.model_fields) for section in sections()}
+    plain = Section.__getattribute__
+
+    def noting(section: Section, name: str) -> object:
+        kind = type(section).__name__
+        if name == "__dict__":  # compared, copied or dumped as a whole
+            read.update((kind, field) for field in fields[kind])
+        elif name in fields[kind]:
+            read.add((kind, name))
+        return plain(section, name)
+
+    Section.__getattribute__ = noting  # type: ignore[method-assign]
+    try:
+        yield read
+    finally:
+        del Section.__getattribute__
 
 
-def idle(shapes: Shapes) -> set[str]:
-    """Keys that an artifact names and that never change it."""
-    declared, real = shapes
-    return {
-        f"{path}: {prefix}"
-        for path, prefixes in declared.items()
-        for prefix in prefixes
-        if not any(covers(prefix, key) for key in real[path])
-    }
+@cache
+def sections() -> frozenset[type[Section]]:
+    found: list[type[Section]] = [Section]
+    for section in found:
+        found += section.__subclasses__()
+    return frozenset(found)
+
+
+@cache
+def reads(path: tuple[str, ...]) -> frozenset[Read]:
+    """What must be read to see the value at a generic path: its key, in the section it is of."""
+    return frozenset({owners()[path[: longest_key(path)]]})
+
+
+def longest_key(path: tuple[str, ...]) -> int:
+    return max(n for n in range(len(path) + 1) if path[:n] in owners())
+
+
+@cache
+def owners() -> dict[tuple[str, ...], Read]:
+    """Path of each key -> its section and its name there."""
+    found: dict[tuple[str, ...], Read] = {}
+    parents = {(): Service, **{p: key.section for p, key in catalogue().items() if key.section}}
+    for path in catalogue():
+        above, name = path[:-1], path[-1]
+        if name not in ("[]", "*") and above in parents:
+            found[path] = (parents[above].__name__, name)
+    return found

@@ -11,6 +11,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 EAST = "{name: us-east, primary: true, cidr: 10.1.0.0/16}"
 WEST = "{{name: {name}, cidr: {cidr}, cloud: {cloud}, primary: {primary}}}"
 ASKS = "query: b, target: 1"
+TCP = "traffic: {protocol: tcp}"
 JOB = "kubernetes: {{jobs: [{{name: {name}, command: {command}, schedule: {schedule}}}]}}"
 
 
@@ -78,6 +79,8 @@ def test_what_no_registry_and_no_cloud_would_take_is_refused(path, wrong, right)
         ("kubernetes.host", 'kubernetes: {host: "a`) || Host(`b"}', "kubernetes: {host: a.org}"),
         ("kubernetes.ingress", "traffic: {protocol: tcp}\nkubernetes: {ingress: nginx}",
          "traffic: {protocol: tcp}\nkubernetes: {ingress: traefik}"),
+        ("kubernetes.ingress", f"{TCP}\nkubernetes: {{ingress: traefik, mesh: none}}",
+         f"{TCP}\nkubernetes: {{ingress: gateway, mesh: none}}"),
         ("image.tmpfs.tmp", "image: {tmpfs: {tmp: 1MiB}}", "image: {tmpfs: {/tmp: 1MiB}}"),
         ("kubernetes.storage.path", "kubernetes: {storage: {path: data}}",
          "kubernetes: {storage: {path: /data}}"),

@@ -25,7 +25,7 @@ def render(service: Service) -> Iterable[Artifact]:
         f"{PLATFORM}/gpu.yaml",
         [_operator(), _runtime()],
         "What makes the GPUs of nodes usable, and the runtime that hands them into containers.",
-        (),
+        ("resources.gpus",),
         ("T14",),
     )
     yield Artifact(

@@ -20,9 +20,9 @@ _SOURCE = ("service", "traffic.protocol")
 _KEYS = {
     "trading": (*_SOURCE, "promises", "observability.metrics"),
     "system": (*_SOURCE, "promises.p99", "kubernetes.namespace", "resilience"),
-    "cost": ("service", "kubernetes.namespace", "resilience.database"),
+    "cost": ("service", "kubernetes.namespace", "kubernetes.workload", "resilience.database"),
     "objectives": (*_SOURCE, "promises.availability", "promises.p99",
-                   "observability.keep_metrics"),
+                   "kubernetes.mesh", "kubernetes.ingress", "observability.keep_metrics"),
 }  # fmt: skip
 _ALL = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in keys))
 _INSTANCE = {"instanceSelector": {"matchLabels": {"app.kubernetes.io/name": "grafana"}}}

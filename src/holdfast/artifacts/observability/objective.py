@@ -17,7 +17,7 @@ from decimal import Decimal
 from math import floor
 from typing import Final, Literal
 
-from holdfast.artifacts.signals import RECORDED, source
+from holdfast.artifacts.signals import RECORDED, Place, source
 from holdfast.spec.model import Service
 
 MONTH: Final = 30 * 86400.0
@@ -92,12 +92,12 @@ def plain(number: Decimal) -> str:
     return said.rstrip("0").rstrip(".") if "." in said else said
 
 
-def objectives(service: Service) -> Iterator[Objective]:
-    """Availability, and the 99th percentile of latency where requests have one."""
+def objectives(service: Service, place: Place = "kubernetes") -> Iterator[Objective]:
+    """Availability, and the 99th percentile of latency where it is measured."""
     promised = Decimal(str(service.promises.availability)) / 100
     about = f"{service.promises.availability:g} % of requests succeed"
     yield Objective("availability", 1 - promised, RECORDED.errors, RECORDED.requests, about)
-    measured = source(service)
+    measured = source(service, place)
     if measured.measures_latency:
         bound = measured.bound(service.promises.p99)
         about = f"99 % of requests are answered within {plain(Decimal(str(bound)))} s"

@@ -28,10 +28,10 @@ _KEYS = (*_EVERYWHERE, "kubernetes", "resilience", "probes.start_within")
 _LOCAL_KEYS = (*_EVERYWHERE, "traffic.breaker.max_requests")
 
 
-def conditions(service: Service) -> dict[str, Condition]:
+def conditions(service: Service, place: Place = "kubernetes") -> dict[str, Condition]:
     """The condition of every alert by its name."""
     return {
-        **slo_rules.conditions(service),
+        **slo_rules.conditions(service, place),
         **instance_alerts.conditions(service),
         **cluster_alerts.conditions(service),
         **data_alerts.conditions(service),
@@ -42,18 +42,18 @@ def conditions(service: Service) -> dict[str, Condition]:
 def groups(service: Service, place: Place) -> list[Object]:
     """Signals, ratios and what is said to people about them are one group: in one evaluation each
     rule sees what the one before it recorded, so a page waits for no second round."""
-    known, users = conditions(service), slo_rules.conditions(service)
+    known, users = conditions(service, place), slo_rules.conditions(service, place)
     said = {each.name: alert(each, known[each.name], service) for each in alerts(service, place)}
     objectives = [
         *signal_rules.rules(service, place),
-        *slo_rules.rules(service),
+        *slo_rules.rules(service, place),
         *(rule for name, rule in said.items() if name in users),
     ]
     others = [rule for name, rule in said.items() if name not in users]
     name = service.service
     return [
         group(f"{name}-objectives", objectives),
-        slo_rules.budgets(service),
+        slo_rules.budgets(service, place),
         group(f"{name}-alerts", others),
     ]
 

@@ -15,19 +15,19 @@ from holdfast.artifacts.observability.objective import (
     plain,
 )
 from holdfast.artifacts.observability.rule import Condition, group, record
-from holdfast.artifacts.signals import RECORDED
+from holdfast.artifacts.signals import RECORDED, Place
 from holdfast.spec.model import Service
 
 _BUDGET_EVERY = "5m"  # a month of samples is read for it
 
 
-def rules(service: Service) -> list[Object]:
-    return [rule for each in objectives(service) for rule in _ratios(service, each)]
+def rules(service: Service, place: Place) -> list[Object]:
+    return [rule for each in objectives(service, place) for rule in _ratios(service, each)]
 
 
-def budgets(service: Service) -> Object:
+def budgets(service: Service, place: Place) -> Object:
     """A group of its own, looked at less often."""
-    found = [rule for each in objectives(service) for rule in _budget(service, each)]
+    found = [rule for each in objectives(service, place) for rule in _budget(service, each)]
     return group(f"{service.service}-budget", found, _BUDGET_EVERY)
 
 
@@ -71,11 +71,11 @@ def _budget(service: Service, objective: Objective) -> Iterator[Object]:
 _SAYS = "{{ $value | humanizePercentage }} of the requests in {{ $labels.region }}"
 
 
-def conditions(service: Service) -> dict[str, Condition]:
+def conditions(service: Service, place: Place = "kubernetes") -> dict[str, Condition]:
     """What users notice."""
     chosen = f'{{service="{service.service}"}}'
     requests = f"{RECORDED.requests}{chosen}"
-    found = dict(_burning(service))
+    found = dict(_burning(service, place))
     found["MostRequestsFail"] = _outage(chosen)
     found["NoTraffic"] = Condition(
         f"{requests} == 0 and avg_over_time({requests}[1h] offset 10m) > 0.1", "5m",
@@ -89,8 +89,8 @@ def conditions(service: Service) -> dict[str, Condition]:
     return found
 
 
-def _burning(service: Service) -> Iterator[tuple[str, Condition]]:
-    for objective in objectives(service):
+def _burning(service: Service, place: Place) -> Iterator[tuple[str, Condition]]:
+    for objective in objectives(service, place):
         for severity, end in (("page", "BurnsFast"), ("ticket", "BurnsSlowly")):
             pairs = [each for each in BURNS if each.severity == severity]
             expr = " or ".join(f"({objective.fires(each, service)})" for each in pairs)

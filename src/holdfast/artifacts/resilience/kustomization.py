@@ -33,9 +33,20 @@ _CONCERNS = {
     SECURITY: "Secrets and certificates of the service.",
     EDGE: "What stands before the service.",
 }
-_KEYS = (
-    "resilience", "regions", "run.secrets", "kubernetes.mesh", "kubernetes.ingress",
-    "traffic.protocol",
+#: What decides which files a directory has.
+_KEYS = {
+    DATA: ("regions", "resilience.database", "resilience.cache", "resilience.queue",
+           "resilience.objects"),
+    BACKUP: ("resilience.database",),
+    SECURITY: (),
+    EDGE: ("regions", "kubernetes.mesh", "kubernetes.ingress", "traffic.protocol",
+           "resilience.waf"),
+    OVERLAYS: ("regions", "resilience.database", "resilience.queue"),
+}  # fmt: skip
+#: What decides which directories are not empty.
+_BASE_KEYS = (
+    "resilience.database", "resilience.cache", "resilience.queue", "resilience.objects",
+    "regions", "kubernetes.mesh", "kubernetes.ingress", "traffic.protocol",
 )  # fmt: skip
 
 
@@ -66,9 +77,9 @@ def _base(paths: Sequence[str]) -> Iterator[Artifact]:
     found = {folder: _within(folder, paths) for folder in _CONCERNS}
     for folder, resources in found.items():
         if resources:
-            yield _file(folder, resources, _CONCERNS[folder], _KEYS)
+            yield _file(folder, resources, _CONCERNS[folder], _KEYS[folder])
     concerns = [folder.replace("resilience", "..") for folder, some in found.items() if some]
-    yield _file(BASE, concerns, "What every region is given.", _KEYS)
+    yield _file(BASE, concerns, "What every region is given.", _BASE_KEYS)
 
 
 def _chaos(paths: Sequence[str]) -> Iterator[Artifact]:
@@ -80,7 +91,7 @@ def _chaos(paths: Sequence[str]) -> Iterator[Artifact]:
 def _overlay(region: Region, paths: Sequence[str]) -> Artifact:
     own = _within(overlay(region), paths)
     about = f"What {region.name} is given: the base, and its own part of the data."
-    return _file(f"{OVERLAYS}/{region.name}", ["../../base", *own], about, _KEYS)
+    return _file(f"{OVERLAYS}/{region.name}", ["../../base", *own], about, _KEYS[OVERLAYS])
 
 
 def _within(folder: str, paths: Sequence[str]) -> list[str]:

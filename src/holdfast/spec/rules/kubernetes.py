@@ -88,6 +88,10 @@ def _entrance(service: Service) -> Iterator[Finding]:
         wanted = "gateway or traefik over tcp"
         also = (("traffic", "protocol"),)
         yield Finding(path, "nginx", wanted, "an Ingress knows only HTTP", also)
+    if given.ingress == "traefik" and given.mesh == "none" and service.traffic.protocol == "tcp":
+        wanted = "gateway, or the mesh istio, over tcp"
+        hint = "Traefik counts no connections, so nobody would see the service fail"
+        yield Finding(path, "traefik", wanted, hint, (("kubernetes", "mesh"),))
 
 
 def _directories(service: Service) -> Iterator[Finding]:

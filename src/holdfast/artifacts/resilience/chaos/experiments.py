@@ -46,7 +46,8 @@ class Experiment:
     """``kind`` and ``fault``: the Chaos Mesh object, but whom it hits and for how long.
 
     ``selects``: labels of those it may hit, of whom one is hit; ``zone``: all of one zone instead.
-    ``slows``: latency may suffer while it lasts, only failures are judged.
+    ``slows``: latency may suffer while it lasts, only failures are judged. ``needs``: the keys that
+    decide whether it applies and whom it hits, besides the name and the namespace.
     """
 
     name: str
@@ -57,6 +58,18 @@ class Experiment:
     applies: Callable[[Service], bool] = _always
     zone: bool = False
     slows: bool = False
+    needs: tuple[str, ...] = ()
+
+    @property
+    def at_once(self) -> bool:
+        """Over as soon as it is done."""
+        return self.fault.get("action") == "pod-kill"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that shape the fault."""
+        lasting = () if self.at_once else ("resilience.backup.rto",)
+        return ("service", "kubernetes.namespace", *lasting, *self.needs)
 
 
 def own(service: Service) -> Object:
@@ -105,13 +118,16 @@ EXPERIMENTS: Final = (
     Experiment("no-names", "An instance cannot resolve names", "DNSChaos", {"action": "error"},
                slows=True),
     Experiment("lose-zone", "A zone is gone", "PodChaos", {"action": "pod-failure"},
-               applies=_zoned, zone=True, slows=True),
+               applies=_zoned, zone=True, slows=True, needs=("regions",)),
     Experiment("kill-database", "The database's primary dies", "PodChaos",
-               {"action": "pod-kill", "gracePeriod": 0}, _database, _postgres, slows=True),
+               {"action": "pod-kill", "gracePeriod": 0}, _database, _postgres, slows=True,
+               needs=("resilience.database",)),
     Experiment("kill-cache", "The cache's primary dies", "PodChaos",
-               {"action": "pod-kill", "gracePeriod": 0}, _cache, _redis, slows=True),
+               {"action": "pod-kill", "gracePeriod": 0}, _cache, _redis, slows=True,
+               needs=("resilience.cache",)),
     Experiment("kill-broker", "A broker of the queue dies", "PodChaos",
-               {"action": "pod-kill", "gracePeriod": 0}, _broker, _kafka),
+               {"action": "pod-kill", "gracePeriod": 0}, _broker, _kafka,
+               needs=("resilience.queue",)),
 )  # fmt: skip
 
 
@@ -131,8 +147,7 @@ def fault(experiment: Experiment, service: Service) -> Object:
         "selector": _selector(experiment, service),
         **experiment.fault,
     }
-    once = experiment.fault.get("action") == "pod-kill"  # is over as soon as it is done
-    return said if once else {**said, "duration": f"{lasts(service)}s"}
+    return said if experiment.at_once else {**said, "duration": f"{lasts(service)}s"}
 
 
 def _selector(experiment: Experiment, service: Service) -> Object:

@@ -24,10 +24,11 @@ from holdfast.spec.model import Service
 
 _API = "chaos-mesh.org/v1alpha1"
 _ENTRY = "experiment"
-_FAULT_KEYS = ("service", "kubernetes.namespace", "regions", "resilience")
-_KEYS = (
-    "service", "kubernetes.namespace", "kubernetes.host", "regions", "resilience",
-    "probes.ready", "traffic.protocol",
+#: Of the checks before, during and after; how long they last follows from the fault.
+_CHECKED = ("kubernetes.host", "probes.ready", "traffic.protocol", "resilience.backup.rto")
+_ALL = (
+    "service", "kubernetes.namespace", *_CHECKED, "regions", "resilience.database",
+    "resilience.cache", "resilience.queue",
 )  # fmt: skip
 #: kind -> its field in a template of a workflow.
 FIELDS: Final = {
@@ -41,18 +42,19 @@ def render(service: Service) -> Iterator[Artifact]:
     for each in experiments(service):
         yield Artifact(
             f"{CHAOS}/faults/{each.name}.yaml", alone(each, service),
-            f"{each.title}: the fault alone; to apply it is to start it.", _FAULT_KEYS, (),
+            f"{each.title}: the fault alone; to apply it is to start it.", each.keys, (),
         )  # fmt: skip
     if watched(service):
         yield Artifact(
             f"{CHAOS}/schedules.yaml",
             [_schedule(each, service, index) for index, each in enumerate(experiments(service))],
-            "Every experiment once a week, in an hour of its own.", _KEYS, ("T129",),
+            "Every experiment once a week, in an hour of its own.", _ALL, ("T129",),
         )  # fmt: skip
         for each in experiments(service):
             yield Artifact(
                 f"{CHAOS}/experiments/{each.name}.yaml", _workflow(each, service),
-                f"{each.title}: steady, broken and watched, steady again.", _KEYS, ("T129",),
+                f"{each.title}: steady, broken and watched, steady again.",
+                tuple(dict.fromkeys((*each.keys, *_CHECKED))), ("T129",),
             )  # fmt: skip
 
 

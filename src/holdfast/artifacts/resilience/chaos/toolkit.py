@@ -30,17 +30,13 @@ cd "$(dirname "$0")"
 exec chaos run --hypothesis-strategy=continuously --hypothesis-frequency=5 --fail-fast \\
   --rollback-strategy=always "$name.json"
 """
-_KEYS = (
-    "service", "kubernetes", "regions", "resilience", "traffic.protocol",
-    "promises.availability", "promises.p99", "observability",
-)  # fmt: skip
 
 
 def render(service: Service) -> Iterator[Artifact]:
     for each in experiments(service):
         yield Artifact(
             f"{_FOLDER}/{each.name}.json", _experiment(each, service),
-            f"{each.title}: run.sh {each.name}.", _KEYS,
+            f"{each.title}: run.sh {each.name}.", _keys(each),
             ("T129",),
         )  # fmt: skip
     yield Artifact(
@@ -48,6 +44,13 @@ def render(service: Service) -> Iterator[Artifact]:
         "Runs one experiment: judged while it runs, ended when users notice, always rolled back.",
         (), ("T129",),
     )  # fmt: skip
+
+
+def _keys(experiment: Experiment) -> tuple[str, ...]:
+    """Those of the fault, of the hypothesis, and of how long both last."""
+    latency = () if experiment.slows else ("promises.p99", "traffic.protocol")
+    judged = ("promises.availability", *latency, "regions", "resilience.backup.rto")
+    return tuple(dict.fromkeys((*experiment.keys, *judged)))
 
 
 def _experiment(experiment: Experiment, service: Service) -> Object:

@@ -29,7 +29,7 @@ NODES = 3
 _SQL_PORT = 26257
 _USER = 1000
 _DAY = 86400
-_KEYS = ("service", "kubernetes.namespace", "regions", "resilience")
+_KEYS = ("service", "regions", "resilience.database", "resilience.database_size")
 
 
 def render(service: Service) -> Iterator[Artifact]:
@@ -38,7 +38,7 @@ def render(service: Service) -> Iterator[Artifact]:
     for region in service.regions:
         yield Artifact(
             f"{DATA}/helm/cockroach-{region.name}.yaml", values(service, region),
-            _install(service, region), _KEYS,
+            _install(service, region), _values_keys(service, region),
             ("T115", "T131"),
         )  # fmt: skip
     yield Artifact(
@@ -56,6 +56,12 @@ def render(service: Service) -> Iterator[Artifact]:
 
 def release(service: Service, region: Region) -> str:
     return named(service, "db", region.name)
+
+
+def _values_keys(service: Service, region: Region) -> tuple[str, ...]:
+    """Only those who join say where the first ones are, which is in a namespace."""
+    joins = region.name != names.primary(service).name
+    return (*_KEYS, "kubernetes.namespace") if joins else _KEYS
 
 
 def _install(service: Service, region: Region) -> str:

@@ -16,14 +16,9 @@ from holdfast.artifacts.resilience.runbooks import (
     users,
 )
 from holdfast.artifacts.resilience.runbooks.page import Page, Steps, markdown
+from holdfast.artifacts.resilience.runbooks.shaped import keys
 from holdfast.artifacts.resilience.runbooks.words import Words
 from holdfast.spec.model import Service
-
-_KEYS = (
-    "service", "traffic.protocol", "kubernetes", "regions", "resilience", "promises",
-    "probes.ready", "run.secrets", "rollout.strategy", "autoscaling.metrics", "autoscaling.by",
-    "observability.escalate_after",
-)  # fmt: skip
 
 
 def render(service: Service) -> Iterator[Artifact]:
@@ -63,6 +58,6 @@ def _page(service: Service, alert: alerts.Alert, found: Steps) -> Page:
 def _artifact(service: Service, name: str, page: Page) -> Artifact:
     return Artifact(
         f"{RUNBOOKS}/{name}.md", markdown(page, service),
-        "What to do, in this service's own names and commands.", _KEYS,
+        "What to do, in this service's own names and commands.", keys(name, page.severity),
         ("T126", "T128", "T130"),
     )  # fmt: skip
