@@ -22,7 +22,8 @@ MORE = (
     "run: {command: node a}",
     "run: a\nkubernetes: {mesh: none, ingress: traefik}\nimage: {language: python}",
     "run: a\nkubernetes: {callers: [a], calls: [{to: 203.0.113.0/24}]}\n"
-    "image: {mirrors: {eu-west: registry.eu.test}}",
+    "image: {mirrors: {us-east: a.test, eu-west: b.test, asia-pacific: c.test}}",
+    'run: a\nimage: {signer: "-----BEGIN PUBLIC KEY-----\\nMFkw\\n-----END PUBLIC KEY-----"}',
     "run: a\nkubernetes: {sriov: {functions: 2, vlan: 3}}\n"
     "waivers: [{rule: trivy/CVE-2024-1, artifact: '*', reason: b, expires: 2027-01-01}]",
     "run: a\nrollout: {strategy: canary, analysis: {metrics: [errors, slow]}}\n"
@@ -40,6 +41,7 @@ MORE = (
     "run: a\npromises: {throughput: 9/s}\n"
     "autoscaling: {metrics: [{name: b, query: sum(up), target: 1}]}",
     "run: a\nresilience: {database: none}\nkubernetes: {workload: stateful}",
+    "run: {command: a, secrets: {TOKEN: env:TOKEN}}",
     "run: a\nresilience: {cdn: false}",
     "run: a\nresilience: {waf: false}",
     "run: a\nresilience: {database: none, cache: none, queue: none}",

@@ -67,8 +67,9 @@ def pulled(service: Service, region: Region) -> str:
 
 def repositories(service: Service) -> list[str]:
     """Every name under which nodes pull the image, the one that is pushed to first."""
-    everywhere = (pulled(service, region) for region in service.regions)
-    return list(dict.fromkeys((repository(service), *everywhere)))
+    home = repository(service)
+    mirrors = (f"{each}/{home.partition('/')[2]}" for each in service.image.mirrors.values())
+    return list(dict.fromkeys((home, *mirrors)))
 
 
 def version(service: Service) -> str:

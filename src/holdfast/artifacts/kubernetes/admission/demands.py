@@ -31,7 +31,7 @@ def render(service: Service) -> Iterable[Artifact]:
         f"{PLATFORM}/admission.yaml",
         [found for policy in policies(service) for found in objects(service, policy)],
         "What the API server refuses here: moving tags, strange registries, rights, no bounds.",
-        (*_KEYS, "image.repository", "image.digest", "image.mirrors", "regions", "kubernetes.mesh",
+        (*_KEYS, "image.repository", "image.digest", "image.mirrors", "kubernetes.mesh",
          "resilience.database", "resilience.cache", "resilience.queue", "resilience.objects"),
         ("T56", "T60"),
     )  # fmt: skip

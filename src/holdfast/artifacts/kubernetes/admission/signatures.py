@@ -28,7 +28,7 @@ def render(service: Service) -> Iterable[Artifact]:
         _policy(service),
         "Images of the service start only when its pipeline signed them and listed their parts.",
         ("service", "kubernetes.namespace", "image.repository", "image.signer",
-         "image.mirrors", "regions", "delivery.repository"),
+         "image.mirrors", "delivery.repository"),
         ("T22", "T60"),
     )  # fmt: skip
 

@@ -66,7 +66,7 @@ _PAGES: Final[dict[str, tuple[str, ...]]] = {
     "failover": (*_WORKLOAD, *_ADDRESS, "resilience.database", "resilience.backup.rpo"),
     "failback": (*_WORKLOAD, "resilience.database"),
     "rollback": (*_WORKLOAD, "promises.rollback"),
-    "secret-rotation": (*_SPACE, "run.secrets"),
+    "secret-rotation": (*_WORKLOAD, "run.secrets"),
     "restore-cluster": (*_SPACE, "resilience.backup.every"),
     "restore-to-a-second": (*_HISTORY, "resilience.backup.keep"),
 }
