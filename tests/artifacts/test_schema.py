@@ -114,3 +114,9 @@ def test_numbers_are_read_as_json_and_go_read_them():
     assert body == {"a": 1e-05, "b": "1e5", "c": -2000.0, "d": "="}
     (body,) = written.read("a.yaml", "a: 1e5x\nb: =\nc: 12e3\n").objects
     assert body == {"a": "1e5x", "b": "=", "c": 12000.0}
+
+
+def test_a_checker_that_names_no_line_is_placed_by_what_it_quotes():
+    file = written.read("a.yaml", "a: 1\nlistners: []\nb: a\n")
+    assert file.quoted("no such field: 'listners'") == 2
+    assert file.quoted("no such field: 'gone'") == file.quoted("'a' is twice in it") == 0

@@ -155,6 +155,57 @@ def test_progress_hears_of_each_checker_once(tmp_path):
     assert [(each.checker, each.files) for each in heard] == [("fake", 3)]
 
 
+def test_whoever_waits_is_told_for_whom(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "PATIENCE_S", 0.05)
+    told = []
+    checked(tmp_path, script("import time; time.sleep(1)"), "a", waiting=told.append)
+    assert len(told) > 1 and told[0] == ["fake"]
+
+
+EDGE = """node: {id: edge, cluster: edge}
+static_resources:
+  listeners:
+  - name: edge
+    address: {socket_address: {address: 127.0.0.1, port_value: 8443}}
+    filter_chains:
+    - filters: [{name: x, typed_config: {"@type": %s.filters.network.echo.v3.Echo}}]
+      transport_socket:
+        name: tls
+        typed_config:
+          "@type": %s.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context:
+            tls_certificate_sds_secret_configs:
+            - {name: own, sds_config: {path_config_source: {path: /nowhere/own.yaml}}}
+            validation_context: {trusted_ca: {filename: /nowhere/ca.crt}}
+""".replace("%s", "type.googleapis.com/envoy.extensions")
+
+
+@pytest.mark.req("T116", "T117")
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("", "", None),
+        ("/nowhere/own.yaml", "own.yaml", "own.yaml"),
+        ("trusted_ca", "trustd_ca", "'trustd_ca'"),
+        ("port_value: 8443", "port_value: 88443", "88443"),
+        ("path: /nowhere/own", "pth: /nowhere/own", "'pth'"),
+    ],
+)
+def test_envoy_sees_certificates_that_lie_elsewhere_and_every_other_mistake(
+    tmp_path, old, new, said
+):
+    from holdfast.artifacts.check.written import read
+
+    path = "resilience/edge/envoy/a.yaml"
+    (checker,) = (each for each in table.CHECKERS if each.name == "envoy")
+    (outcome,) = run.check(tmp_path, [read(path, EDGE.replace(old, new, 1))], table=(checker,))
+    if outcome.status is Status.NOT_CHECKED:
+        pytest.skip(outcome.detail)
+    assert [each.artifact for each in outcome.findings] == ([path] if said else []), outcome
+    assert not said or said in outcome.findings[0].found
+    assert "holdfast-copies" not in str(outcome)
+
+
 def test_expressions_of_many_files_are_placed_where_they_are_written(tmp_path):
     if not table.program("promtool"):
         pytest.skip("promtool is not installed")
@@ -205,7 +256,7 @@ def test_each_checker_that_is_installed_finds_what_is_wrong_and_says_where(tmp_p
 
 
 def test_every_checker_of_the_table_is_tried_above():
-    assert {each.name for each in table.CHECKERS if not each.second} == set(BAD)
+    assert {each.name for each in table.CHECKERS} == set(BAD)
 
 
 def test_the_order_of_outcomes_is_that_of_the_table(tmp_path):

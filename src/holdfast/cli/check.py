@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from holdfast.cli.printing import bold, is_live, plain, say, say_json, table, to
 from holdfast.cli.problems import count
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.cli.checking import Checked
     from holdfast.spec.model import Service
     from holdfast.supply.checkers.job import Outcome
@@ -65,7 +68,8 @@ def _run(wish: Wish) -> int:
 
     place = nullcontext((wish.directory, _spec_near(wish.file))) if wish.directory else None
     with place or set_of(wish.file) as (root, service):
-        done = checked(Work(root, service, wish.schemas, wish.server), _progress(wish))
+        work = Work(root, service, wish.schemas, wish.server)
+        done = checked(work, _progress(wish), _waiting)
     if wish.json_wanted:
         say_json(document(done))
     else:
@@ -95,6 +99,11 @@ def _progress(wish: Wish) -> Any:  # noqa: ANN401  # a function
             say(tone(f"{outcome.checker}: {count(len(outcome.findings), 'finding')}", "dim"))
 
     return show
+
+
+def _waiting(names: Sequence[str]) -> None:
+    """On the other stream: what programs read stays clean."""
+    print(f"waiting for {', '.join(names)}", file=sys.stderr, flush=True)
 
 
 def _tell(done: Checked) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SCHEMAS_VARIABLE = "HOLDFAST_SCHEMAS"
 Progress = Callable[[Outcome], None]
+Waiting = Callable[[Sequence[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def set_of(file: Path | None) -> Iterator[tuple[Path, Service]]:
         yield root, made.service
 
 
-def checked(work: Work, progress: Progress) -> Checked:
+def checked(work: Work, progress: Progress, waiting: Waiting) -> Checked:
     """Run every check. Raises ``Complaint``."""
     files = _read(work.root)
     whole = Whole(files, work.service)
@@ -78,8 +79,8 @@ def checked(work: Work, progress: Progress) -> Checked:
         idle, jobs = _extra(work, whole, Path(place))
         for outcome in idle:
             progress(outcome)
-        others = run.check(work.root, files, jobs, progress=progress)
-    outcomes = tuple(_keyed(each, files) for each in (*own, *idle, *others))
+        others = run.check(work.root, files, jobs, progress=progress, waiting=waiting)
+    outcomes = tuple(_placed(each, files) for each in (*own, *idle, *others))
     given = work.service.waivers if work.service else ()
     silent = {each.checker.partition(" ")[0] for each in outcomes if each.status != Status.CHECKED}
     findings = (finding for outcome in outcomes for finding in outcome.findings)
@@ -163,14 +164,19 @@ def _extra(work: Work, whole: Whole, place: Path) -> tuple[list[Outcome], list[J
     return idle, jobs
 
 
-def _keyed(outcome: Outcome, files: tuple[Written, ...]) -> Outcome:
-    """Findings of others learn which key of the spec shapes their file."""
-    keys = {file.path: file.key for file in files}
-    named = (
-        finding if finding.key else replace(finding, key=keys.get(finding.artifact, ""))
-        for finding in outcome.findings
-    )
-    return replace(outcome, findings=tuple(named))
+def _placed(outcome: Outcome, files: tuple[Written, ...]) -> Outcome:
+    """Findings of others learn which key of the spec shapes their file, and the line where the
+    checker names none but quotes what it does not like."""
+    known = {file.path: file for file in files}
+    found = (_completed(each, known.get(each.artifact)) for each in outcome.findings)
+    return replace(outcome, findings=tuple(found))
+
+
+def _completed(finding: Finding, file: Written | None) -> Finding:
+    if file is None:
+        return finding
+    line = finding.line or file.quoted(finding.found)
+    return replace(finding, key=finding.key or file.key, line=line)
 
 
 def document(done: Checked) -> dict[str, object]:

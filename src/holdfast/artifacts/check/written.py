@@ -16,6 +16,7 @@ from holdfast.supply.finding import Finding
 Pointer = Sequence[str | int]  # ("spec", "containers", 0, "image")
 
 _PARSED = (".yaml", ".yml", ".json")
+_QUOTED = re.compile(r"""['"`]([^'"`]{2,80})['"`]""")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -33,6 +34,15 @@ class Written:
         """The line of a value, or of the nearest thing around it that is written; from 1."""
         nodes = _nodes(self.text)
         return _line(nodes[document], pointer) if document < len(nodes) else 0
+
+    def quoted(self, said: str) -> int:
+        """The line that has a word which ``said`` quotes, where only one line has it; else 0."""
+        for word in _QUOTED.findall(said):
+            whole = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])")
+            lines = [n for n, each in enumerate(self.text.splitlines(), 1) if whole.search(each)]
+            if len(lines) == 1:
+                return lines[0]
+        return 0
 
     @property
     def key(self) -> str:

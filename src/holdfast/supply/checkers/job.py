@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol
 
 from holdfast.supply.finding import Finding
@@ -46,7 +47,8 @@ class Checker:
     alone: bool = False
     s_max: float = 300.0
     find: Callable[[], str | None] | None = None  # where a name on the path is not enough
-    second: bool = False  # says again what another says; nobody misses it
+    #: Writes a copy for the program below a directory; says what each path written stands for.
+    copy: Callable[[Readable, Path], Mapping[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Job:
     files: tuple[str, ...]
     s_max: float
     given: str = ""  # on standard input
+    stands_for: Mapping[str, str] = field(default_factory=dict)  # path of a copy -> of the set
 
 
 class Status(StrEnum):

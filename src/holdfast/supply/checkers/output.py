@@ -16,7 +16,8 @@ _PARSABLE = re.compile(
     r"^(?P<path>.+?):(?P<line>\d+):\d+: \[(?P<level>\w+)\] (?P<said>.+) \((?P<rule>[\w-]+)\)$"
 )
 _AMTOOL = re.compile(r"Checking '(?P<path>[^']+)'\s+FAILED: (?P<said>.+)")
-_ENVOY = re.compile(r"\] (?P<said>error initializing configuration '(?P<path>[^']+)': .+)", re.S)
+_ENVOY = re.compile(r"\] error initializing configuration '(?P<path>[^']+)': (?P<said>.+)", re.S)
+_ENVOY_OFFSET = re.compile(r",? near \d+:\d+ \(offset \d+\)")  # in its own JSON, not in the file
 
 
 def promtool(said: Said) -> list[Finding]:
@@ -53,7 +54,8 @@ def amtool(said: Said) -> list[Finding]:
 
 def envoy(said: Said) -> list[Finding]:
     match = _ENVOY.search(said.err)
-    return [Finding("envoy/config", match["path"], match["said"].strip())] if match else []
+    words = " ".join(match["said"].split()) if match else ""
+    return [Finding("envoy/config", match["path"], _ENVOY_OFFSET.sub("", words))] if match else []
 
 
 def hadolint(said: Said) -> list[Finding]:
@@ -122,15 +124,6 @@ def yamllint(said: Said) -> list[Finding]:
                 severity=Severity.ERROR if match["level"] == "error" else Severity.WARNING)
         for line in said.out.splitlines()
         if (match := _PARSABLE.match(line))
-    ]  # fmt: skip
-
-
-def kubeconform(said: Said) -> list[Finding]:
-    return [
-        Finding(f"kubeconform/{e['status'].removeprefix('status').lower()}", e["filename"],
-                f"{e['kind']} {e['name']}: {e['msg']}")
-        for e in _json(said.out).get("resources", ())
-        if e["status"] in ("statusInvalid", "statusError")
     ]  # fmt: skip
 
 

@@ -6,9 +6,10 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from holdfast.supply.checkers.table import CHECKERS, program
 from holdfast.supply.finding import Finding
 
 _SAID_MAX = 400
+PATIENCE_S = 2.0  # that a person waits without a word
 
 
 def check(
@@ -25,57 +27,84 @@ def check(
     more: Sequence[Job] = (),
     table: Sequence[Checker] = CHECKERS,
     progress: Callable[[Outcome], None] = lambda outcome: None,
+    waiting: Callable[[Sequence[str]], None] = lambda names: None,
 ) -> list[Outcome]:
     """Run every checker over the files below ``root``; ``more`` are calls made elsewhere.
 
-    ``progress`` hears of each checker when it is done.
+    ``progress`` hears of each checker when it is done, ``waiting`` every two seconds of those that
+    are not. Raises ``OSError`` where copies for checkers cannot be written.
     """
     idle, jobs = [], list(more)
-    for checker in table:
-        planned = plan(checker, files)
-        if isinstance(planned, Outcome):
-            idle.append(planned)
-            progress(planned)
-        else:
-            jobs += planned
-    done = list(_run_all(root, jobs, progress))
-    order = [checker.name for checker in table]
-    place = {name: index for index, name in enumerate(order)}
-    return sorted((*idle, *done), key=lambda outcome: place.get(outcome.checker, len(order)))
+    with tempfile.TemporaryDirectory(prefix="holdfast-copies-") as place:
+        for checker in table:
+            planned = plan(checker, files, Path(place))
+            if isinstance(planned, Outcome):
+                idle.append(planned)
+                progress(planned)
+            else:
+                jobs += planned
+        done = list(_run_all(root, jobs, progress, waiting))
+    order = {checker.name: index for index, checker in enumerate(table)}
+    return sorted((*idle, *done), key=lambda outcome: order.get(outcome.checker, len(order)))
 
 
-def plan(checker: Checker, files: Iterable[Readable]) -> list[Job] | Outcome:
-    """The calls of a checker, or why there are none."""
-    paths = tuple(file.path for file in files if checker.wants(file))
-    if not paths:
+def plan(checker: Checker, files: Iterable[Readable], place: Path) -> list[Job] | Outcome:
+    """The calls of a checker, or why there are none. Copies are written below ``place``."""
+    wanted = tuple(file for file in files if checker.wants(file))
+    if not wanted:
         return Outcome(checker.name, Status.NOTHING, 0)
     names = checker.programs or (checker.name,)
     tool = checker.find() if checker.find else program(*names)
     if tool is None:
         detail = f"{' or '.join(names)} is not installed: {checker.get}"
-        status = Status.NOTHING if checker.second else Status.NOT_CHECKED
-        return Outcome(checker.name, status, len(paths), detail=detail)
-    calls = [(path,) for path in paths] if checker.alone else [paths]
-    return [
-        Job(checker.name, tuple(checker.argv(tool, call)), checker.parse, call, checker.s_max)
-        for call in calls
-    ]
+        return Outcome(checker.name, Status.NOT_CHECKED, len(wanted), detail=detail)
+    calls = [(file,) for file in wanted] if checker.alone else [wanted]
+    return [_job(checker, tool, call, place) for call in calls]
+
+
+def _job(checker: Checker, tool: str, files: Sequence[Readable], place: Path) -> Job:
+    paths = tuple(file.path for file in files)
+    read: list[str] = []
+    stands_for: dict[str, str] = {}
+    for file in files:
+        made = checker.copy(file, place) if checker.copy else {}
+        stands_for.update(made)
+        read.append(next(iter(made), file.path))
+    argv = tuple(checker.argv(tool, read))
+    return Job(checker.name, argv, checker.parse, paths, checker.s_max, stands_for=stands_for)
 
 
 def _run_all(
-    root: Path, jobs: Sequence[Job], progress: Callable[[Outcome], None]
+    root: Path,
+    jobs: Sequence[Job],
+    progress: Callable[[Outcome], None],
+    waiting: Callable[[Sequence[str]], None],
 ) -> Iterator[Outcome]:
-    left = {name: [j for j in jobs if j.checker == name] for name in {j.checker for j in jobs}}
-    parts: dict[str, list[Outcome]] = {name: [] for name in left}
+    """Those that read most files begin first: at the end nobody waits for one of them alone."""
+    parts: dict[str, list[Outcome]] = {job.checker: [] for job in jobs}
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
-        futures = {pool.submit(run, root, job): job for job in jobs}
-        for future in as_completed(futures):
-            name = futures[future].checker
+        ordered = sorted(jobs, key=lambda job: -len(job.files))
+        futures = {pool.submit(run, root, job): job.checker for job in ordered}
+        for future in _as_they_end(futures, waiting):
+            name = futures.pop(future)
             parts[name].append(future.result())
-            if len(parts[name]) == len(left[name]):
+            if name not in futures.values():
                 outcome = _together(parts[name])
                 progress(outcome)
                 yield outcome
+
+
+def _as_they_end(
+    futures: Mapping[Future[Outcome], str], waiting: Callable[[Sequence[str]], None]
+) -> Iterator[Future[Outcome]]:
+    """Until none is left: whoever reads takes each out of ``futures``."""
+    tell_at = time.monotonic() + PATIENCE_S
+    while futures:
+        done, _ = wait(futures, max(tell_at - time.monotonic(), 0.0), FIRST_COMPLETED)
+        yield from done
+        if futures and time.monotonic() >= tell_at:
+            tell_at = time.monotonic() + PATIENCE_S
+            waiting(list(dict.fromkeys(futures.values())))
 
 
 def _together(parts: Sequence[Outcome]) -> Outcome:
@@ -130,10 +159,14 @@ def _failed(job: Job, said: Said) -> Finding:
 
 def _placed(finding: Finding, job: Job, root: Path) -> Finding:
     """Paths below the root, however the program wrote them."""
-    path = finding.artifact.removeprefix("./") or job.files[0]
+    said = finding.found
+    for written, real in job.stands_for.items():
+        said = said.replace(written, real)
+    path = job.stands_for.get(finding.artifact, finding.artifact)
+    path = path.removeprefix("./") or job.files[0]
     if path.startswith("/"):
         path = path.removeprefix(f"{root.resolve()}/")
-    return replace(finding, artifact=path)
+    return replace(finding, artifact=path, found=said)
 
 
 def _short(job: Job) -> str:

