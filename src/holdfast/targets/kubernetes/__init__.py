@@ -1,0 +1,1 @@
+"""A Kubernetes cluster, through its API: the same engine, verdicts and ledger."""
