@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,41 @@ class BusinessMetric(Section):
     unit: Text = Field(default="short", description="a Grafana unit, such as ops, s, currencyUSD")
 
 
+class Prometheus(Section):
+    """Where verdicts read what users got, on targets that do not count requests themselves.
+
+    Prometheus, Mimir, Thanos and VictoriaMetrics answer alike. Paths are relative to the spec.
+    """
+
+    _short: ClassVar[str | None] = "url"
+    url: Text = Field(
+        default="",
+        description="the API's address without /api/v1, such as http://prometheus.monitoring:9090; "
+        "empty: there is none",
+    )
+    tenant: Text = Field(default="", description="X-Scope-OrgID, for Mimir and others with tenants")
+    token_file: Text = Field(default="", description="a file with a bearer token")
+    username: Text = Field(default="", description="of basic authentication")
+    password_file: Text = Field(default="", description="a file with the password of username")
+    ca_file: Text = Field(default="", description="who signs the server; empty: the system's own")
+    cert_file: Text = Field(default="", description="our certificate, where the server wants one")
+    key_file: Text = Field(default="", description="the key of cert_file")
+    timeout: Duration = Field(default=1.5, description="an answer later than this is none")
+    stale_after: Duration = Field(
+        default=45.0, description="a newest sample older than this means the source is down"
+    )
+    release_label: Text = Field(
+        default="", description="the label by which releases differ; empty: by who counts"
+    )
+    requests: Text = Field(
+        default="",
+        description="selector of a counter of all requests; empty: of the mesh or the ingress",
+    )
+    errors: Text = Field(default="", description="selector of a counter of failed requests")
+    timed: Text = Field(default="", description="selector of a counter of requests with a latency")
+    within: Text = Field(default="", description="selector of those faster than promises.p99")
+
+
 class Observability(Section):
     """What is watched, who is called, how long it is kept."""
 
@@ -34,5 +69,8 @@ class Observability(Section):
     slack: Text = Field(default="#alerts", description="the channel for tickets")
     escalate_after: Duration = Field(
         default=900.0, description="a page nobody acknowledged goes to the next"
+    )
+    prometheus: Prometheus = Field(
+        default=Prometheus(), description="where verdicts read requests and errors"
     )
     replicas: Count = Field(default=2, ge=1, le=10, description="of Prometheus and Alertmanager")

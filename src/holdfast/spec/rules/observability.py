@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from holdfast.spec.model import Service
 from holdfast.spec.problem import one_line
+from holdfast.spec.rules import prometheus
 from holdfast.spec.rules.finding import Finding
 
 _METRIC = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")  # colons belong to recording rules
@@ -18,6 +19,7 @@ _SLACK = re.compile(r"[#@]?[\w.-]+")
 def check(service: Service) -> Iterator[Finding]:
     observability = service.observability
     yield from _metrics(service)
+    yield from prometheus.check(service)
     path = ("observability", "metrics_path")
     if not _URL_PATH.fullmatch(observability.metrics_path):
         yield Finding(path, repr(one_line(observability.metrics_path)), "a path such as /metrics")
