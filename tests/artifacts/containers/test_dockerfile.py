@@ -204,3 +204,9 @@ def test_structure_tests_refuse_shells_and_want_the_user(service):
 def test_history_secrets_and_the_rendered_set_are_not_sent_to_the_builder(service):
     ignored = body(service, ".dockerignore").splitlines()
     assert {".git", ".env", "*.pem", "secrets", service.delivery.path} <= set(ignored)
+
+
+@pytest.mark.parametrize(("path", "line"), [(".deploy/out", ".deploy/out"), ("./out/", "out")])
+def test_the_rendered_set_is_ignored_where_it_is(path, line):
+    found = load_text(f"service: shop\nrun: ./shop\ndelivery: {{path: {path}}}\n")
+    assert body(found, ".dockerignore").splitlines()[-1] == line

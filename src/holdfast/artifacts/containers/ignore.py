@@ -31,5 +31,6 @@ def render(service: Service) -> Iterable[Artifact]:
 
 def _rendered(path: str) -> tuple[str, ...]:
     """The rendered set changes with every setting, which must not rebuild anything."""
-    inside = path.strip("./") and path.isprintable() and "*" not in path and "\\" not in path
-    return (path.strip("./"),) if inside else ()
+    plain = "/".join(part for part in path.split("/") if part not in ("", "."))
+    means_itself = plain.isprintable() and plain == plain.strip() and not set(plain) & set("*?[\\")
+    return (plain,) if plain and means_itself and plain[0] not in "!#" else ()
