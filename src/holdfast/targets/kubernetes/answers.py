@@ -110,17 +110,18 @@ def _unauthorised(message: str, asked: Asked) -> Refused:
 
 
 def _forbidden(message: str, asked: Asked) -> Refused:
-    """Forbidden means three things: no right, no room, or a policy that says no."""
+    """Forbidden means many things: no room, no such place any more, a policy, or no right."""
     if "exceeded quota" in message:
         return Refused("quota", f"{asked}: {message}")
+    if "being terminated" in message:
+        return Refused("namespace-ending", f"{asked}: {message}")
     found = _FORBIDDEN.search(message)
-    if found is None and any(word in message for word in _DENIED):
-        return Refused("admission-denied", f"{asked}: {message}")
-    who = found["user"] if found else "this identity"
-    verb = found["verb"] if found else asked.verb
+    if found is None:
+        denied = any(word in message for word in _DENIED)
+        return Refused("admission-denied" if denied else "forbidden", f"{asked}: {message}")
     where = f"in namespace {asked.namespace}" if asked.namespace else "in the cluster"
-    wanted = f"the verb {verb} on {asked.kind.resource} {where}"
-    return Refused("forbidden", f"{who} may not {asked}: its role lacks {wanted}")
+    wanted = f"the verb {found['verb']} on {asked.kind.resource} {where}"
+    return Refused("forbidden", f"{found['user']} may not {asked}: its role lacks {wanted}")
 
 
 def _missing(message: str, asked: Asked) -> Refused:
