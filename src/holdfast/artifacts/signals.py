@@ -12,7 +12,8 @@ Four places count what users got, and each names its series in its own way:
 
 Of HTTP a failure is a status of 500 and above, of gRPC one of the statuses that mean a fault of
 the server (the same as in ``targets/local/envoy_stats.py``), of TCP a connection that could not
-be made. Flagger runs a service as ``NAME-primary`` and ``NAME-canary``: all three are the service.
+be made. Flagger runs a service as ``NAME-primary`` and ``NAME-canary``, the Kubernetes target gives
+each release a Service ``NAME-HASH``: all of them are the service.
 
 ``recorded`` are the names under which rules, dashboards and the autoscaler read all this, whoever
 counted it. Sources of the names: Istio Standard Metrics; ingress-nginx, Prometheus metrics;
@@ -148,7 +149,7 @@ def release_source(service: Service, place: Place = "kubernetes") -> Source:
 def _istio(service: Service) -> Source:
     chosen = (
         'reporter="source"',
-        f'destination_service_name=~"{service.service}(-primary|-canary)?"',
+        f'destination_service_name=~"{service.service}(-primary|-canary|-[0-9a-f]{{10}})?"',
         f'destination_service_namespace="{namespace(service)}"',
     )
     counted = Selector("istio_requests_total", chosen)

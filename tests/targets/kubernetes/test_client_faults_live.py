@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 
 import pytest
 
@@ -74,11 +73,9 @@ async def mirrored(client):
 
 
 async def sees(mirror, holds, within=20.0):
-    began = time.monotonic()
     async with asyncio.timeout(within):
         while not holds(await mirror.objects(within_s=within)):
             await asyncio.sleep(0.01)
-    return time.monotonic() - began
 
 
 def test_an_api_server_that_is_killed_and_comes_back_is_followed_on(space, tmp_path):
@@ -89,14 +86,10 @@ def test_an_api_server_that_is_killed_and_comes_back_is_followed_on(space, tmp_p
             lists = client.calls["list"]
             await asyncio.to_thread(space.restart)
             await client.apply(lease("killed", "after"))
-            took = await sees(
-                mirror, lambda found: found["killed"]["spec"]["holderIdentity"] == "after"
-            )
-            return took, client.calls["list"] - lists
+            await sees(mirror, lambda found: found["killed"]["spec"]["holderIdentity"] == "after")
+            return client.calls["list"] - lists
 
-    took, lists = told(story, tmp_path, space)
-    assert took < 5
-    assert lists <= 1
+    assert told(story, tmp_path, space) <= 1
 
 
 def test_a_watch_that_is_told_410_lists_once_and_sees_what_it_missed(proxy, space, tmp_path):

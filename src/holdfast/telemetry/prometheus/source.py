@@ -30,15 +30,14 @@ class Counting:
         self._stale_after = of.stale_after
         self._connection = connection
         self._selectors = selectors(service)
-        label = of.release_label or signals.release_source(service).release
-        self.label = label
+        label = of.release_label or _label(service)
         timed, within = (
             Tally(label) if part in self._selectors else None for part in ("timed", "within")
         )
         self._tallies = Tallies(Tally(label), Tally(label), timed, within)
 
     async def counters(self, releases: Mapping[str, ReleaseId]) -> Mapping[ReleaseId, Counts]:
-        """Counts since the first look. ``releases``: by the value of ``label``.
+        """Counts since the first look. ``releases``: by every value the label may have for them.
 
         Raises ``SourceError``; then nothing is taken, and the next look has it all.
         """
@@ -69,6 +68,12 @@ def opened(service: Service, clock: Clock, base: Path = Path()) -> Counting | No
     """
     settings = service.observability.prometheus
     return Counting(service, Connection(settings, clock.wall, base)) if settings.url else None
+
+
+def _label(service: Service) -> str:
+    """A release has a Service of its own, by which the callers' sidecars tell it from others."""
+    of = signals.release_source(service)
+    return "destination_service_name" if of.name == "istio" else of.release
 
 
 def selectors(service: Service) -> dict[str, str]:
