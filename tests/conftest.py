@@ -1,4 +1,4 @@
-"""What holds for every test: no property fails because the machine is busy, one API server."""
+"""What holds for every test: no property fails because the machine is busy; shared servers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+import postgres_rig
 from kubernetes_rig import api_server as rig
 
 # Speed is measured by benchmarks; 200 ms per example fail at random where others work, too.
@@ -18,4 +19,11 @@ settings.load_profile("holdfast")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Server]:
     """A real API server for whoever needs one in this session; skips where there is none."""
     with rig.running(tmp_path_factory.mktemp("api-server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres_rig.PostgresServer]:
+    """A real PostgreSQL for whoever needs one in this session; skips where there is none."""
+    with postgres_rig.running() as running:
         yield running

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import postgres_rig
 from holdfast.ledger import Draft, Ledger
 
 ORIGIN = "example.com/holdfast"
@@ -21,7 +22,12 @@ def drafts(count: int, start: int = 0, stream: str = "quotes") -> list[Draft]:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A ledger that is still to be made; a file unless the module asks for other databases."""
+    database = getattr(request, "param", "sqlite")
+    if database == "postgres":
+        server = request.getfixturevalue("postgres_server")
+        postgres_rig.point(tmp_path / "home", server.schema_url())
     return tmp_path / "home" / "ledger.db"
 
 

@@ -230,16 +230,17 @@ def _is_free(port: int) -> bool:
 
 
 def _ledger(where: Where) -> Iterator[Finding]:
+    from holdfast.ledger import Archive, Broken, LedgerError, LedgerMissing
+
     path = Home(home_of(where.file)).ledger
-    if not path.exists():
-        yield Finding("ledger", "ok", "none yet")
-        return
-    from holdfast.ledger import Archive, Broken, LedgerError
 
     costs, fix = "the history cannot be trusted from there on", "holdfast audit verify"
     try:
         with Archive.read(path) as archive:
             found = archive.verify()
+    except LedgerMissing:
+        yield Finding("ledger", "ok", "none yet")
+        return
     except LedgerError as error:
         yield Finding("ledger", "fail", error.detail, costs, error.hint or fix)
         return

@@ -228,7 +228,7 @@ def serve(home: Home, listen: str | None, keeper: int) -> int:
     from holdfast.ledger import LedgerError
 
     try:
-        home.ensure()
+        home.ensure().adopt_environment()
         _begin_log(home)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(home, listen, keeper))
@@ -250,7 +250,7 @@ async def _serve(home: Home, listen: str | None, keeper: int) -> None:
     from holdfast.conductor.wiring import Conductor
 
     extra = [tcp_socket(listen)] if listen else []
-    conductor = await Conductor.open(home)
+    conductor = await Conductor.open_in_turn(home)
     try:
         _end_on_signals(conductor)
         server = make_server(Api(conductor).app())

@@ -4,37 +4,34 @@ A subject is ``conductor`` or ``service/<name>``. The generation grows with ever
 never shrinks, so a target can refuse the orders of an actor that was replaced without noticing.
 
 On one machine the lock file is the proof of life: the kernel releases it when its holder dies, so
-a successor need not wait for an expiry. The table is the memory: who, since when, generation.
+a successor need not wait for an expiry. The table is the memory: who, since when, generation. In a
+database that several machines share, expiry is the proof, and the database's clock counts.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from holdfast.ledger.database import lease_database
+from holdfast.ledger.errors import LedgerDamaged
 from holdfast.runtime.home import Home
 
 CONDUCTOR = "conductor"
 LEASE_S = 15.0
 RENEW_S = 5.0
-BUSY_S = 5.0
 LOCK_ATTEMPTS = 10
 LOCK_PAUSE_S = 0.02
 
 _SCHEMA = """
-create table if not exists leases (
-  subject text primary key,
-  owner text not null,
-  since real not null,
-  expires real not null,
-  generation integer not null check (generation > 0)
-) strict
+CREATE TABLE IF NOT EXISTS leases (
+  subject {text} PRIMARY KEY, owner {text} NOT NULL, since {real} NOT NULL,
+  expires {real} NOT NULL, generation {integer} NOT NULL CHECK (generation > 0)
+){strict}
 """
 
 
@@ -75,25 +72,22 @@ class Leases:
     """The lease table of one home."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-        path.chmod(0o600)
         try:
-            self._db.execute("pragma journal_mode=wal")
-            self._db.execute(_SCHEMA)
-        except sqlite3.DatabaseError as error:
-            self._db.close()
+            self._db = lease_database(path, _SCHEMA)
+        except LedgerDamaged as error:
             hint = "move it away and start again: generations go on from the ledger"
             raise Damaged(f"{path} cannot be read: {error} ({hint})") from error
+        self.shared = self._db.shared
 
     def close(self) -> None:
         self._db.close()
 
     def holder(self, subject: str) -> Lease | None:
-        row = self._db.execute(
+        rows = self._db.all(
             "select subject, owner, since, expires, generation from leases where subject = ?",
-            (subject,),
-        ).fetchone()
-        return Lease(*row) if row else None
+            subject,
+        )
+        return Lease(*rows[0]) if rows else None
 
     def acquire(
         self, subject: str, owner: str, now: float, *, holder_is_dead: bool = False
@@ -110,7 +104,8 @@ class Leases:
         self, subjects: Sequence[str], owner: str, now: float, *, holder_is_dead: bool = False
     ) -> tuple[Lease, ...]:
         """All or none, in one durable write."""
-        with self._transaction("full"):
+        with self._db.transaction():
+            now = self._db.wall(now)
             return tuple(self._acquire(each, owner, now, holder_is_dead) for each in subjects)
 
     def _acquire(self, subject: str, owner: str, now: float, holder_is_dead: bool) -> Lease:
@@ -118,31 +113,34 @@ class Leases:
         if old and old.expires > now and not holder_is_dead:
             raise Held(old, now, f"it expires in {old.expires - now:.0f} s unless renewed")
         lease = Lease(subject, owner, now, now + LEASE_S, old.generation + 1 if old else 1)
-        self._db.execute(
-            "insert or replace into leases values (?, ?, ?, ?, ?)",
-            (subject, owner, now, lease.expires, lease.generation),
+        self._db.run(
+            "insert into leases values (?, ?, ?, ?, ?) on conflict (subject) do update set"
+            " owner = excluded.owner, since = excluded.since, expires = excluded.expires,"
+            " generation = excluded.generation",
+            *(subject, owner, now, lease.expires, lease.generation),
         )
         return lease
 
     def outgrow(self, lease: Lease, generation: int) -> Lease:
         """The same lease above ``generation``, which history knows although this table is new."""
         grown = replace(lease, generation=generation + 1)
-        with self._transaction("full"):
-            self._db.execute(
+        with self._db.transaction():
+            self._db.run(
                 "update leases set generation = ? where subject = ? and owner = ?",
-                (grown.generation, lease.subject, lease.owner),
+                *(grown.generation, lease.subject, lease.owner),
             )
         return grown
 
     def renew(self, leases: tuple[Lease, ...], now: float) -> None:
         """Extend all or raise ``Lost``. Not synced: a power cut may forget it, and does no harm."""
-        with self._transaction("normal"):
+        with self._db.transaction(durable=False):
+            now = self._db.wall(now)
             for lease in leases:
-                changed = self._db.execute(
+                changed = self._db.run(
                     "update leases set expires = ? where subject = ? and generation = ?"
                     " and owner = ?",
-                    (now + LEASE_S, lease.subject, lease.generation, lease.owner),
-                ).rowcount
+                    *(now + LEASE_S, lease.subject, lease.generation, lease.owner),
+                )
                 if changed != 1:
                     raise Lost(self._why_lost(lease))
 
@@ -154,26 +152,15 @@ class Leases:
 
     def release(self, lease: Lease, now: float) -> None:
         """Let it expire now. The generation stays, because it must never be used again."""
-        self._db.execute(
+        self._db.run(
             "update leases set expires = ? where subject = ? and generation = ?",
-            (now, lease.subject, lease.generation),
+            *(self._db.wall(now), lease.subject, lease.generation),
         )
 
     def _why_lost(self, lease: Lease) -> str:
         seen = self.holder(lease.subject)
         newer = f"{seen.owner} holds generation {seen.generation}" if seen else "it was deleted"
         return f"the lease of {lease.subject}, generation {lease.generation}, is lost: {newer}"
-
-    @contextmanager
-    def _transaction(self, synchronous: str) -> Iterator[None]:
-        self._db.execute(f"pragma synchronous={synchronous}")
-        self._db.execute("begin immediate")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("rollback")
-            raise
-        self._db.execute("commit")
 
 
 class ConductorLock:

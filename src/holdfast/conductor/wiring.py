@@ -6,12 +6,12 @@ Here the parts meet: ledger, leases, clock, targets, gauges. Nothing is judged h
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import secrets
 import socket
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,16 +21,28 @@ from holdfast.conductor.events import News
 from holdfast.conductor.journal import Journal, LedgerJournal
 from holdfast.conductor.lease import (
     CONDUCTOR,
+    LEASE_S,
     RENEW_S,
     ConductorLock,
+    Held,
     Lease,
     LeaseError,
     Leases,
     Lost,
+    lock_is_held,
 )
 from holdfast.conductor.releases import Releases
 from holdfast.conductor.station import Holdings, Station
-from holdfast.ledger import Archive, Broken, Draft, Ledger, LedgerError
+from holdfast.ledger import (
+    Archive,
+    Broken,
+    Draft,
+    Ledger,
+    LedgerBusy,
+    LedgerError,
+    LedgerInDoubt,
+    LedgerMissing,
+)
 from holdfast.rollout.commands import Rejected
 from holdfast.rollout.dispersion import Bins
 from holdfast.rollout.model import Decision, Event, Observation
@@ -45,6 +57,9 @@ log = logging.getLogger("holdfast.conductor")
 
 ADDED = "ServiceAdded"
 SERVICES_MAX = 10_000
+STAND_BY_S = 1.0
+#: A conductor that cannot renew leaves before its lease has ended.
+GIVE_UP_S = LEASE_S - RENEW_S - 2.0
 #: This much of the control's latest past tells whether it is sick, with at least so many requests.
 SICK_LOOKS = 30
 SICK_REQUESTS_MIN = 20
@@ -62,7 +77,10 @@ class FencedJournal:
 
     async def record(self, service: str, events: Sequence[Event]) -> None:
         self._leases.check(self._lease)
-        await self._inner.record(service, events)
+        try:
+            await self._inner.record(service, events)
+        except (LedgerBusy, LedgerInDoubt) as error:  # replaced, or cut off for too long
+            raise Lost(str(error)) from error
         self._news.ring()
 
     def recall(self, service: str) -> tuple[Event, ...]:
@@ -120,6 +138,21 @@ class Conductor:
         self._rollouts = 0
 
     @classmethod
+    async def open_in_turn(cls, home: Home) -> Conductor:
+        """As ``open``; where another machine's conductor holds the lease, waits for its end."""
+        told = ""
+        while True:
+            try:
+                return await cls.open(home)
+            except Held as held:
+                if not home.postgres.exists() or lock_is_held(home):
+                    raise
+                if told != held.lease.owner:
+                    log.info("standing by: %s", held)
+                told = held.lease.owner
+            await asyncio.sleep(STAND_BY_S)
+
+    @classmethod
     async def open(cls, home: Home, clock: Clock | None = None) -> Conductor:
         """Take the home and continue every service in it. Raises ``Held`` and ``LedgerError``."""
         clock = clock or LoopClock()
@@ -128,8 +161,10 @@ class Conductor:
         lock = ConductorLock(home)
         try:
             lock.take(leases, clock.wall())
-            lease = leases.acquire(CONDUCTOR, owner_name(), clock.wall(), holder_is_dead=True)
-            ledger = Ledger.open(home.ledger, ledger_origin(home))
+            # Here the lock file says that nobody lives; elsewhere only an expired lease does.
+            free = not leases.shared
+            lease = leases.acquire(CONDUCTOR, owner_name(), clock.wall(), holder_is_dead=free)
+            ledger = Ledger.open(home.ledger, ledger_origin(home), takeover=leases.shared)
         except BaseException:
             lock.close()
             leases.close()
@@ -153,8 +188,9 @@ class Conductor:
             self._renewing.cancel()
         await asyncio.gather(*(station.detach() for station in self.stations.values()))
         now = self.works.clock.wall()
-        for lease in self._leases_held():
-            self.works.leases.release(lease, now)
+        with contextlib.suppress(LedgerError):  # a database that is gone lets them expire
+            for lease in self._leases_held():
+                self.works.leases.release(lease, now)
         self.works.ledger.close()
         self.works.leases.close()
         self._lock.close()
@@ -198,7 +234,7 @@ class Conductor:
         return self._station(service.service, service.target, lease)
 
     def _acquire(self, names: Sequence[str]) -> tuple[Lease, ...]:
-        """Leases of services. Whoever had them before had this home's lock, so is dead."""
+        """Leases of services. Whoever had them before had the conductor's, so is replaced."""
         subjects = [f"service/{name}" for name in names]
         now = self.works.clock.wall()
         return self.works.leases.acquire_all(subjects, self.works.owner, now, holder_is_dead=True)
@@ -257,14 +293,19 @@ class Conductor:
         return (self.lease, *(station.lease for station in self.stations.values()))
 
     async def _renew(self) -> None:
+        renewed = self.works.clock.now()
         while True:
             await asyncio.sleep(RENEW_S)
             try:
                 self.works.leases.renew(self._leases_held(), self.works.clock.wall())
+                renewed = self.works.clock.now()
             except LeaseError as error:
                 return self.stop(str(error))
-            except sqlite3.Error as error:  # a full disk: the lock file still says who lives
+            except LedgerError as error:
                 log.error("leases were not renewed: %s", error)
+                # On a full disk the lock file still says who lives; elsewhere nothing does.
+                if self.works.leases.shared and self.works.clock.now() - renewed > GIVE_UP_S:
+                    return self.stop(f"the leases could not be renewed: {error}")
 
     def _on_lost(self, lost: Lost) -> None:
         log.error("stopping: %s", lost)
@@ -315,8 +356,7 @@ def owner_name() -> str:
 
 def ledger_origin(home: Home) -> str:
     """A ledger keeps its name for ever, so a new one gets a name nobody else has."""
-    if home.ledger.exists():
-        with Archive.read(home.ledger) as archive:
-            if archive.origin:
-                return archive.origin
+    with contextlib.suppress(LedgerMissing), Archive.read(home.ledger) as archive:
+        if archive.origin:
+            return archive.origin
     return f"holdfast/{socket.gethostname()}/{secrets.token_hex(4)}"

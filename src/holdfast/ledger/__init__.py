@@ -3,7 +3,9 @@
 C2SP formats throughout (tlog-tiles, tlog-checkpoint, signed-note, tlog-cosignature, tlog-proof)
 and RFC 6962 hashing, so that any tool which knows them can check a ledger. Layers, from the
 bottom: ``merkle`` and ``tiles`` are arithmetic; ``note`` and ``checkpoint`` are signed text;
-``store`` is SQLite; ``archive`` reads, ``log`` appends, ``audit`` finds what was changed.
+``store`` is statements,
+``sqlite`` and ``postgres`` run them; ``archive`` reads, ``log`` appends, ``audit`` finds what was
+changed.
 """
 
 from holdfast.ledger.archive import Archive
@@ -15,9 +17,11 @@ from holdfast.ledger.errors import (
     LedgerDamaged,
     LedgerError,
     LedgerFull,
+    LedgerInDoubt,
     LedgerMissing,
     LedgerReadOnly,
     LedgerTampered,
+    LedgerUnreachable,
     NoteInvalid,
     ProofInvalid,
     WitnessRefused,
@@ -36,9 +40,11 @@ __all__ = [
     "LedgerDamaged",
     "LedgerError",
     "LedgerFull",
+    "LedgerInDoubt",
     "LedgerMissing",
     "LedgerReadOnly",
     "LedgerTampered",
+    "LedgerUnreachable",
     "NoteInvalid",
     "Proof",
     "ProofInvalid",

@@ -27,12 +27,12 @@ WITNESS_HERE = "this machine"
 
 
 class Archive:
-    """One ledger file, for reading."""
+    """One ledger, for reading. Messages call it by its ``name``; keys lie beside its ``path``."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._tree = TileTree(store.tile)
-        self.path = store.path
+        self.path, self.name = store.path, store.name
 
     @classmethod
     def read(cls, path: Path) -> Archive:
@@ -74,7 +74,7 @@ class Archive:
     def blob(self, digest: str) -> bytes:
         data = self._store.blob(digest)
         if data is None:
-            raise LedgerDamaged(f"{self.path}: there is no blob {digest}")
+            raise LedgerDamaged(f"{self.name}: there is no blob {digest}")
         return data
 
     # ---- proofs ---------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ class Archive:
         """The newest signed checkpoint."""
         head = self._store.head()
         if head is None:
-            raise LedgerDamaged(f"{self.path}: there is no signed checkpoint")
+            raise LedgerDamaged(f"{self.name}: there is no signed checkpoint")
         return head[1]
 
     def head(self) -> Checkpoint:
@@ -99,7 +99,7 @@ class Archive:
             path = inclusion_path(self.node, index, self.head().size)
             entry = next(self._store.entries(index, index + 1), None)
             if entry is None:
-                raise LedgerDamaged(f"{self.path}: entry {index} is missing")
+                raise LedgerDamaged(f"{self.name}: entry {index} is missing")
             return write_proof(index, leaf_data(entry), path, self.checkpoint())
 
     def prove_consistency(self, old_size: int) -> str:

@@ -59,6 +59,8 @@ def check(draft: Draft) -> None:
     for name, word in (("stream", draft.stream), ("kind", draft.kind)):
         if not 1 <= len(word.encode()) <= NAME_BYTES_MAX:
             raise ValueError(f"found {name} {word[:40]!r}, wanted 1 to {NAME_BYTES_MAX} bytes")
+        if "\0" in word:  # PostgreSQL keeps no such text
+            raise ValueError(f"found {name} {word[:40]!r}, wanted no NUL in it")
     if not (math.isfinite(draft.wall) and 0 <= draft.wall < 2**43):
         raise ValueError(f"found wall {draft.wall!r}, wanted seconds since 1970")
 

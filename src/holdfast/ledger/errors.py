@@ -7,6 +7,8 @@ LedgerError
   LedgerDamaged     not a ledger, or the file system lost part of it
   LedgerTampered    readable, but a proof says that history was changed; carries the finding
   LedgerMissing     there is no ledger at that path
+  LedgerUnreachable the database does not answer; nothing was written
+  LedgerInDoubt     it went away during a commit and did not come back to say what became of it
   KeyTrouble        keys are missing, unreadable or not the ones of this ledger
   NoteInvalid       a signed note, checkpoint or proof is malformed or does not verify
   ProofInvalid      a Merkle proof does not lead from what it claims to what was signed
@@ -14,11 +16,6 @@ LedgerError
 """
 
 from __future__ import annotations
-
-import contextlib
-import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 
 class LedgerError(Exception):
@@ -57,6 +54,14 @@ class LedgerMissing(LedgerError):
     """There is no ledger at that path."""
 
 
+class LedgerUnreachable(LedgerError):
+    """The database does not answer. Nothing was written."""
+
+
+class LedgerInDoubt(LedgerError):
+    """The connection broke during a commit: it was made whole, or not at all."""
+
+
 class KeyTrouble(LedgerError):
     """Keys are missing, unreadable or not the ones of this ledger."""
 
@@ -71,28 +76,3 @@ class ProofInvalid(LedgerError):
 
 class WitnessRefused(LedgerError):
     """A witness saw two histories and keeps its signature."""
-
-
-_FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}
-
-
-def translate(error: sqlite3.Error, path: Path) -> LedgerError:
-    """SQLite's words into ours, once, at the border."""
-    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
-    found = f"{path}: {error} [{name}]"
-    if name in _FULL:
-        return LedgerFull(found, "free space on the device; a rollback still fits in the reserve")
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return LedgerReadOnly(found, "make the state directory writable for this user")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return LedgerBusy(found, "only one conductor may write a ledger")
-    return LedgerDamaged(found, "restore the state directory from its last backup")
-
-
-@contextlib.contextmanager
-def border(path: Path) -> Iterator[None]:
-    """Everything SQLite raises inside leaves as a ``LedgerError``."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise translate(error, path) from error

@@ -70,7 +70,7 @@ def _bundle(store: Store, tile: int, width: int) -> bytes:
     start = tile * TILE_WIDTH
     leaves = [leaf_data(entry) for entry in store.entries(start, start + width)]
     if len(leaves) != width or max(map(len, leaves)) > LEAF_BYTES_MAX:
-        detail = f"{store.path}: the entries from {start} are not those that were written"
+        detail = f"{store.name}: the entries from {start} are not those that were written"
         raise LedgerDamaged(detail, "run: holdfast audit verify")
     return b"".join(struct.pack(">H", len(leaf)) + leaf for leaf in leaves)
 

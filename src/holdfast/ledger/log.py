@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +25,9 @@ from holdfast.ledger.errors import (
     LedgerDamaged,
     LedgerError,
     LedgerFull,
-    LedgerReadOnly,
+    LedgerInDoubt,
     LedgerTampered,
+    LedgerUnreachable,
     NoteInvalid,
 )
 from holdfast.ledger.keys import SigningKeys, load_or_make, write_whole
@@ -35,6 +35,9 @@ from holdfast.ledger.merkle import Edge, edge_of, leaf_hash
 from holdfast.ledger.reserve import RESERVE_BYTES, Reserve
 from holdfast.ledger.store import Store
 from holdfast.ledger.tiles import TILE_HEIGHT, TILE_WIDTH, grow
+
+#: Less than a lease: who cannot learn in time what became of a commit steps down.
+SETTLE_S, SETTLE_PAUSE_S = 8.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,11 @@ class _Waiting:
 
 
 class Ledger(Archive):
-    """The one writer of a ledger file. Everything an ``Archive`` can do, and ``append``."""
+    """The one writer of a ledger. Everything an ``Archive`` can do, and ``append``."""
 
-    def __init__(self, store: Store, keys: SigningKeys, lock: int, reserve: Reserve) -> None:
+    def __init__(self, store: Store, keys: SigningKeys, reserve: Reserve) -> None:
         super().__init__(store)
-        self._keys, self._lock, self._reserve = keys, lock, reserve
+        self._keys, self._reserve = keys, reserve
         self._edge, self._time = _checked_edge(self, keys)
         self._unfinished = {
             level: self._store.tile(level, (self._edge.size >> TILE_HEIGHT * level) // TILE_WIDTH)
@@ -66,20 +69,23 @@ class Ledger(Archive):
         self.commits = 0
 
     @classmethod
-    def open(cls, path: Path, origin: str, reserve_bytes: int = RESERVE_BYTES) -> Ledger:
-        """Open or make the ledger at ``path``. The origin is its name for ever."""
+    def open(
+        cls,
+        path: Path,
+        origin: str,
+        reserve_bytes: int = RESERVE_BYTES,
+        takeover: bool = False,
+    ) -> Ledger:
+        """Open or make the ledger at ``path``. The origin is its name for ever.
+
+        ``takeover``: the caller holds the lease, so a writer that lives elsewhere is replaced.
+        """
         reserve = Reserve(path.with_name(f"{path.stem}.reserve"), reserve_bytes)
-        lock = _lock(path)
+        store, reserve = _open_store(path, reserve, takeover)
         try:
-            store = _open_store(path, reserve)
-            try:
-                keys = _identity(store, origin)
-                return cls(store, keys, lock, reserve)
-            except BaseException:
-                store.close()
-                raise
+            return cls(store, _identity(store, origin), reserve)
         except BaseException:
-            os.close(lock)
+            store.close()
             raise
 
     def close(self) -> None:
@@ -88,10 +94,10 @@ class Ledger(Archive):
             return
         if self._waiting:
             self._flush()
-        _remember(self.path, self.checkpoint())
-        self._closed, self._failed = True, LedgerError(f"{self.path}: the ledger is closed")
+        with contextlib.suppress(LedgerBusy, LedgerUnreachable):  # replaced, or nobody answers
+            _remember(self.path, self.checkpoint())
+        self._closed, self._failed = True, LedgerError(f"{self.name}: the ledger is closed")
         self._store.close()
-        os.close(self._lock)
 
     # ---- appending ------------------------------------------------------------------------------
 
@@ -155,7 +161,7 @@ class Ledger(Archive):
             return []
         if self.full and not urgent and not self._reserve.make():
             hint = "free space on the device; what ends a rollout still fits"
-            raise LedgerFull(f"{self.path}: the device is full", hint)
+            raise LedgerFull(f"{self.name}: the device is full", hint)
         while True:
             try:
                 entries = self._commit(drafts)
@@ -176,8 +182,8 @@ class Ledger(Archive):
         assert max(map(len, data)) <= LEAF_BYTES_MAX, "bodies this long are blobs"
         leaves = [leaf_hash(each) for each in data]
         tiles, unfinished = grow(edge, self._unfinished, leaves)
-        time = max(self._time, entries[-1].wall_us // 1_000_000)
-        note = self._keys.sign(Checkpoint(self._keys.name, edge.size, edge.root()), time)
+        signed_at = max(self._time, entries[-1].wall_us // 1_000_000)
+        note = self._keys.sign(Checkpoint(self._keys.name, edge.size, edge.root()), signed_at)
         try:
             with self._store.transaction():
                 self._store.add_entries(entries)
@@ -187,11 +193,29 @@ class Ledger(Archive):
             # After a failed fsync nobody knows what is on the disk. Only a reopen finds out.
             self._failed = error
             raise
-        if time > self._time:  # once a second is enough, and costs a tenth of a commit
+        except LedgerInDoubt as error:
+            if not self._was_made(edge.size, note, error):
+                raise LedgerUnreachable(error.detail, "it was not made; ask again") from error
+        if signed_at > self._time:  # once a second is enough, and costs a tenth of a commit
             _remember(self.path, note)
-        self._edge, self._unfinished, self._time = edge, unfinished, time
+        self._edge, self._unfinished, self._time = edge, unfinished, signed_at
         self.commits += 1
         return entries
+
+    def _was_made(self, size: int, note: str, doubt: LedgerInDoubt) -> bool:
+        """What became of a commit whose end was not heard. Raises when that stays unknown."""
+        until = time.monotonic() + SETTLE_S
+        self._failed = doubt
+        while True:
+            try:
+                made = self._store.holds(size, note)
+            except (LedgerUnreachable, LedgerInDoubt):
+                if time.monotonic() > until:
+                    raise doubt from None
+                time.sleep(SETTLE_PAUSE_S)
+            else:
+                self._failed = None
+                return made
 
 
 def _refuse(batch: list[_Waiting], error: Exception) -> None:
@@ -205,27 +229,16 @@ def _remember(path: Path, note: str) -> None:
         write_whole(witness_path(path), note.encode(), 0o600)
 
 
-def _lock(path: Path) -> int:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path.with_name(f"{path.stem}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise LedgerReadOnly(f"{path}: {error}", "make the state directory writable") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise LedgerBusy(f"{path}: another process writes it", "stop that conductor") from error
-    return handle
-
-
-def _open_store(path: Path, reserve: Reserve) -> Store:
+def _open_store(path: Path, reserve: Reserve, takeover: bool) -> tuple[Store, Reserve]:
+    """The store, and the reserve that is of use to it: none for a disk of another machine."""
     while True:
         try:
-            return Store(path, writable=True)
+            store = Store(path, writable=True, takeover=takeover)
         except LedgerFull:
             if not reserve.release():
                 raise
+        else:
+            return store, Reserve(reserve.path, 0) if store.shared else reserve
 
 
 def _identity(store: Store, origin: str) -> SigningKeys:
@@ -241,12 +254,12 @@ def _identity(store: Store, origin: str) -> SigningKeys:
             store.add_head(0, keys.sign(Checkpoint(origin, 0, Edge().root()), 0), previous=0)
         return keys
     if known != origin:
-        raise KeyTrouble(f"{store.path}: this is the ledger of {known}, not of {origin}")
+        raise KeyTrouble(f"{store.name}: this is the ledger of {known}, not of {origin}")
     if not (directory / "log.pem").exists():
         raise KeyTrouble(f"{directory}/log.pem: missing", "restore the key from where it is kept")
     keys = load_or_make(directory, "log", origin)
     if store.meta("keys") != "".join(f"{key}\n" for key in keys.public):
-        raise KeyTrouble(f"{directory}: these are not the keys that began {store.path}")
+        raise KeyTrouble(f"{directory}: these are not the keys that began {store.name}")
     return keys
 
 

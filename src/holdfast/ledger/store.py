@@ -1,27 +1,19 @@
-"""The SQLite file under the ledger: statements and nothing else.
-
-WAL with ``synchronous=FULL``: a commit returns when it is on the disk. STRICT tables and foreign
-keys: a value of the wrong type or an entry without its blob cannot be written through here.
-"""
+"""The statements of a ledger and nothing else; the same for every database."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from holdfast.ledger.database import Database, ledger_database
 from holdfast.ledger.entry import Entry, digest_of
-from holdfast.ledger.errors import LedgerDamaged, LedgerFull, LedgerMissing, LedgerReadOnly, border
+from holdfast.ledger.errors import LedgerDamaged
 from holdfast.ledger.tiles import TILE_WIDTH, Tile
 
 T = TypeVar("T")
 
-FORMAT_VERSION = 1
-APPLICATION_ID = 0x486F6C64  # "Hold"
 #: Signed heads younger than this many entries are all kept; of older ones, one a tile.
 HEADS_KEPT = 1024
 PAGE = 512  # entries read at once
@@ -34,23 +26,6 @@ def unheard(done: int, of: int) -> None:
     """For callers who do not want to know."""
 
 
-_SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE blobs (digest TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT;
-CREATE TABLE entries (
-  idx INTEGER PRIMARY KEY, stream TEXT NOT NULL, kind TEXT NOT NULL, body BLOB,
-  blob TEXT REFERENCES blobs (digest), wall_us INTEGER NOT NULL,
-  CHECK ((body IS NULL) <> (blob IS NULL))
-) STRICT;
-CREATE INDEX entries_by_stream ON entries (stream, idx);
-CREATE TABLE tiles (
-  level INTEGER NOT NULL, idx INTEGER NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (level, idx)
-) STRICT;
-CREATE TABLE heads (
-  size INTEGER PRIMARY KEY, note TEXT NOT NULL, milestone INTEGER NOT NULL
-) STRICT;
-CREATE INDEX heads_passing ON heads (size) WHERE milestone = 0;
-"""
 _ENTRY = (
     "SELECT e.idx, e.stream, e.kind, coalesce(e.body, b.data), e.wall_us, e.blob "
     "FROM entries e LEFT JOIN blobs b ON b.digest = e.blob "
@@ -58,55 +33,36 @@ _ENTRY = (
 
 
 class Store:
-    """One connection. The writer has the only one that may write."""
+    """One connection. The writer has the only one that may write.
 
-    def __init__(self, path: Path, writable: bool) -> None:
+    ``path`` is where the ledger's file is, or would be: its keys and witness lie beside it.
+    """
+
+    def __init__(self, path: Path, writable: bool, takeover: bool = False) -> None:
         self.path = path
-        with border(path):
-            self._db = _connect(path, writable)
-            try:
-                self._check_format()
-            except BaseException:
-                self._db.close()
-                raise
-
-    def _check_format(self) -> None:
-        version = self._one(int, "PRAGMA user_version")
-        if version != FORMAT_VERSION or self._one(int, "PRAGMA application_id") != APPLICATION_ID:
-            raise LedgerDamaged(
-                f"{self.path}: found format {version}, wanted a ledger of format {FORMAT_VERSION}"
-            )
+        self._db: Database = ledger_database(path, writable, takeover)
+        self.name, self.shared = self._db.name, self._db.shared
 
     def close(self) -> None:
         self._db.close()
 
-    @contextlib.contextmanager
-    def transaction(self, write: bool = True) -> Iterator[None]:
+    def transaction(self, write: bool = True) -> AbstractContextManager[None]:
         """All or nothing. Reads inside see one moment of the ledger."""
-        with border(self.path):
-            if self._inside():  # a read inside a read
-                yield
-                return
-            self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._inside():
-                    self._db.execute("ROLLBACK")
-                raise
+        return self._db.transaction(write)
 
-    def _inside(self) -> bool:
-        return self._db.in_transaction
+    def holds(self, size: int, note: str) -> bool:
+        """Whether a commit whose end was not heard was made; waits until it can be known."""
+        with self._db.transaction():
+            return self.head() == (size, note)
 
     # ---- writing, inside a transaction ----------------------------------------------------------
 
     def set_meta(self, name: str, value: str) -> None:
-        self._db.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
+        self._db.run("INSERT INTO meta VALUES (?, ?)", name, value)
 
     def add_blob(self, data: bytes) -> str:
         digest = digest_of(data)
-        self._db.execute("INSERT OR IGNORE INTO blobs VALUES (?, ?)", (digest, data))
+        self._db.run("INSERT INTO blobs VALUES (?, ?) ON CONFLICT DO NOTHING", digest, data)
         return digest
 
     def add_entries(self, entries: Sequence[Entry]) -> None:
@@ -117,16 +73,20 @@ class Store:
             (e.index, e.stream, e.kind, None if e.blob else e.body, e.blob, e.wall_us)
             for e in entries
         )
-        self._db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._db.run_many("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def put_tiles(self, tiles: Iterable[tuple[Tile, bytes]]) -> None:
         rows = ((level, index, hashes) for (level, index), hashes in tiles)
-        self._db.executemany("INSERT OR REPLACE INTO tiles VALUES (?, ?, ?)", rows)
+        self._db.run_many(
+            "INSERT INTO tiles VALUES (?, ?, ?)"
+            " ON CONFLICT (level, idx) DO UPDATE SET hashes = excluded.hashes",
+            rows,
+        )
 
     def add_head(self, size: int, note: str, previous: int) -> None:
         milestone = int(size // TILE_WIDTH > previous // TILE_WIDTH or size == 0)
-        self._db.execute("INSERT INTO heads VALUES (?, ?, ?)", (size, note, milestone))
-        self._db.execute("DELETE FROM heads WHERE milestone = 0 AND size < ?", (size - HEADS_KEPT,))
+        self._db.run("INSERT INTO heads VALUES (?, ?, ?)", size, note, milestone)
+        self._db.run("DELETE FROM heads WHERE milestone = 0 AND size < ?", size - HEADS_KEPT)
 
     # ---- reading --------------------------------------------------------------------------------
 
@@ -158,11 +118,11 @@ class Store:
 
     def latest(self, count: int, stream: str | None, without: Sequence[str] = ()) -> list[Entry]:
         """The last ``count`` entries, oldest first. A stream includes those below it: ``s/...``."""
-        where, values = [f"e.kind NOT IN ({', '.join('?' * len(without))})"], [*without]
+        where, values = ["e.kind <> ?" for _ in without], [*without]
         if stream is not None:
             where.append("(e.stream = ? OR (e.stream > ? AND e.stream < ?))")
             values += [stream, f"{stream}/", f"{stream}0"]  # "0" follows "/"
-        sql = f"WHERE {' AND '.join(where)} ORDER BY e.idx DESC LIMIT ?"
+        sql = f"WHERE {' AND '.join(where) or '1 = 1'} ORDER BY e.idx DESC LIMIT ?"
         return self._entries(sql, *values, count)[::-1]
 
     def blob(self, digest: str) -> bytes | None:
@@ -181,54 +141,18 @@ class Store:
         )
 
     def heads(self) -> dict[int, str]:
-        return dict(self._all("SELECT size, note FROM heads"))
+        return dict(self._all("SELECT size, note FROM heads ORDER BY size"))
 
     def _entries(self, where: str, *values: object) -> list[Entry]:
         return [Entry(*row) for row in self._all(_ENTRY + where, *values)]
 
     def _all(self, sql: str, *values: object) -> list[Any]:
-        # Whole pages, never an open cursor: a rollback would end it in the middle.
-        with border(self.path):
-            return self._db.execute(sql, values).fetchall()
+        return self._db.all(sql, *values)
 
     def _one(self, kind: type[T], sql: str, *values: object) -> T | None:
         rows = self._all(sql, *values)
         if not rows or rows[0][0] is None:
             return None
         if not isinstance(rows[0][0], kind):
-            raise LedgerDamaged(f"{self.path}: found {rows[0][0]!r}, wanted {kind.__name__}")
+            raise LedgerDamaged(f"{self.name}: found {rows[0][0]!r}, wanted {kind.__name__}")
         return rows[0][0]
-
-
-def _connect(path: Path, writable: bool) -> sqlite3.Connection:
-    if not path.exists() or not path.stat().st_size:
-        if not writable:
-            raise LedgerMissing(f"{path}: there is no ledger", "deploy something, or name --home")
-        _make(path)
-    mode = "rw" if writable else "ro"
-    db = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=2.0
-    )
-    if writable:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")
-    return db
-
-
-def _make(path: Path) -> None:
-    """A new file appears under its name only with its tables: a crash leaves none or all."""
-    fresh = path.with_name(f".{path.name}.new")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
-        with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as db:
-            db.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
-                f"PRAGMA user_version = {FORMAT_VERSION}; COMMIT;"
-            )
-        os.replace(fresh, path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise LedgerFull(f"{path}: {error}", "free space on the device") from error
-        raise LedgerReadOnly(f"{path}: {error}", "make the directory writable") from error

@@ -4,6 +4,7 @@
 
     conductor.sock   conductor.pid   conductor.lock   conductor.log
     ledger.db        keys/           state.db         tokens.json (0600)
+    postgres.url (0600: history and leases are there, not in ledger.db and state.db)
     services/<name>/{envoy,logs,releases}
 
 Whoever can write here can start programs as its owner. So every directory is 0700, and a home
@@ -23,6 +24,8 @@ SPEC_NAME = "holdfast.yaml"
 SPEC_NAMES = (SPEC_NAME, "holdfast.yml")
 HOME_NAME = ".holdfast"
 HOME_VARIABLE = "HOLDFAST_HOME"
+POSTGRES_NAME = "postgres.url"
+POSTGRES_VARIABLE = "HOLDFAST_POSTGRES"
 
 
 class UnsafeHome(Exception):
@@ -69,6 +72,11 @@ class Home:
         return self.path / "state.db"
 
     @property
+    def postgres(self) -> Path:
+        """The URL of the database that is used in place of files."""
+        return self.path / POSTGRES_NAME
+
+    @property
     def tokens(self) -> Path:
         return self.path / "tokens.json"
 
@@ -95,7 +103,8 @@ class Home:
 
     def _refuse_a_foreign_directory(self) -> None:
         """Somebody's directory full of other things is not turned into a home."""
-        ours = {path.name for path in (self.keys, self.services, self.ledger, self.socket)}
+        known = (self.keys, self.services, self.ledger, self.socket, self.postgres)
+        ours = {path.name for path in known}
         with contextlib.suppress(OSError):  # missing, or said better by the checks that follow
             names = set(os.listdir(self.path))
             if names and not names & ours:
@@ -103,6 +112,11 @@ class Home:
                 raise UnsafeHome(
                     self.path, detail, f"set {HOME_VARIABLE} to a directory of its own"
                 )
+
+    def adopt_environment(self) -> None:
+        """Keep the URL that the environment (never the command line) names, for every command."""
+        if url := os.environ.get(POSTGRES_VARIABLE):
+            write_private(self.postgres, f"{url.strip()}\n".encode())
 
     def ensure_service(self, name: str) -> Path:
         path = self.service(name)
