@@ -1,6 +1,7 @@
-"""What every target owes the conductor: one suite, run against the simulated and the local one.
+"""What every target owes the conductor: one suite, run against every target.
 
-The local target runs real processes behind a real Envoy; the simulated one runs in virtual time.
+The local target runs real processes behind a real Envoy; the simulated one runs in virtual time;
+the one of Kubernetes talks to a simulated API server, which is no cluster but speaks its API.
 """
 
 from __future__ import annotations
@@ -20,9 +21,14 @@ import pytest
 from holdfast.rollout.model import FAILURES, FleetSeen, Release, Route, Scale
 from holdfast.runtime.clock import LoopClock
 from holdfast.spec.model import Service
-from holdfast.targets.base import Bundle, Refused
+from holdfast.targets.base import Bundle, RawCounts, Refused
+from holdfast.targets.kubernetes.credentials import Fixed
+from holdfast.targets.kubernetes.kubeconfig import Cluster as ClusterAccess
+from holdfast.targets.kubernetes.kubeconfig import Trust
+from holdfast.targets.kubernetes.target import Access, KubernetesTarget
 from holdfast.targets.local import LocalTarget
 from holdfast.targets.simulated import VirtualClock, World, run_virtually
+from kubernetes_simulated import cluster
 
 SERVER = """
     import http.server, os
@@ -112,9 +118,59 @@ class Warm(Local):
     start = "warm"
 
 
-def _bundle(version, command, port, env=None, start="cold"):
+class Cluster:
+    """The contract's stage in a cluster that is only an API server, simulated in this process."""
+
+    steer = "gateway"
+
+    def __init__(self, directory: Path) -> None:
+        del directory
+        self.answered = 0
+
+    def run(self, story):
+        async def inside():
+            self.cluster = cluster.Cluster(fate=self.fate)
+            async with cluster.running(self.cluster):
+                return await story(self)
+
+        return asyncio.run(inside())
+
+    def fate(self, pod):
+        told = {each["name"]: each.get("value") for each in pod["spec"]["containers"][0]["env"]}
+        return cluster.CRASHES if told.get("FATE") else None
+
+    def open(self):
+        there = ClusterAccess(self.cluster.server.url, "tests", "contract", Trust(), Fixed({}))
+        return KubernetesTarget(Access("tests", lambda _: there, self.count), LoopClock())
+
+    async def count(self, spec):
+        return {"v1": RawCounts(self.answered, 0, 0)}
+
+    def bundle(self, version, broken=False):
+        env = {"FATE": "crashes"} if broken else {}
+        return _bundle(version, "server", 8080, env=env, kubernetes={"steer": self.steer})
+
+    async def ask(self, times):
+        self.answered += times  # there is no data plane: whoever counts requests says so
+
+    def clear(self):
+        """Nothing outside memory."""
+
+
+class ClusterWithIstio(Cluster):
+    steer = "istio"
+
+
+class ClusterWithServices(Cluster):
+    """Neither a gateway nor a mesh: the Service's selector is all there is."""
+
+    steer = "service"
+
+
+def _bundle(version, command, port, env=None, start="cold", **more):
     service = Service.model_validate(
         {
+            **more,
             "service": "contract",
             "run": {"command": command, "env": env or {}, "start": start},
             "probes": {"ready": "/", "start_within": "5s"},
@@ -128,6 +184,9 @@ def _bundle(version, command, port, env=None, start="cold"):
 @pytest.fixture(
     params=[
         Simulated,
+        Cluster,
+        ClusterWithIstio,
+        ClusterWithServices,
         pytest.param(Local, marks=pytest.mark.live),
         pytest.param(Warm, marks=pytest.mark.live),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast.artifacts import names
 from holdfast.conductor.client import (
     EndingDoc,
     FailureDoc,
@@ -60,6 +61,9 @@ def endpoint(service: Service | None) -> str | None:
     if service is None or service.target == "simulated":
         return None
     traffic = service.traffic
+    if service.target == "kubernetes":
+        scheme = "tcp" if traffic.protocol == "tcp" else "https"
+        return f"{scheme}://{names.host(service)}"
     scheme = "tcp" if traffic.protocol == "tcp" else "http"
     host = f"[{traffic.address}]" if ":" in traffic.address else traffic.address
     return f"{scheme}://{host}:{traffic.port}"

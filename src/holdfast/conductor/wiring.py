@@ -175,7 +175,7 @@ class Conductor:
         for name, held in zip(known, conductor._acquire(list(known)), strict=True):
             try:
                 conductor._seat(name, known[name], held)
-            except (Undecodable, LedgerError, OSError, ValueError) as error:
+            except (Undecodable, LedgerError, Rejected, OSError, ValueError) as error:
                 log.exception("%s: its past cannot be read", name)
                 conductor.unreadable[name] = f"{type(error).__name__}: {error}"
         conductor._renewing = asyncio.create_task(conductor._renew(), name="leases")
@@ -321,6 +321,10 @@ def make_target(name: str, kind: str, works: Works) -> Target:
         from holdfast.targets.simulated.world import World
 
         return World(works.clock, name)
+    if kind == "kubernetes":
+        from holdfast.conductor.clusters import cluster_target
+
+        return cluster_target(ledger_origin(works.home), works.clock)
     from holdfast.targets.local import LocalTarget
 
     works.home.ensure_service(name)

@@ -125,6 +125,8 @@ FAILURES = {
     "image-pull": "the image cannot be pulled",
     "config-missing": "a config file or secret the release refers to does not exist",
     "admission-denied": "a policy of the target refused the release",
+    "unschedulable": "no machine of the target has room for the instance",
+    "evicted": "the machine of the instance took its room back",
 }
 
 

@@ -51,7 +51,26 @@ def contents(service: Service, base_dir: Path, version: str | None) -> dict[str,
         "probes": service.probes.model_dump(mode="json", exclude_defaults=True),
         "run": {**run.model_dump(mode="json", exclude_defaults=True), "command": command(run)},
         "config": _config_files(run, base_dir / run.cwd),
-        "code": _code_files(run, base_dir / run.cwd),
+        **(
+            _pod(service)
+            if service.target == "kubernetes"
+            else {"code": _code_files(run, base_dir / run.cwd)}
+        ),
+    }
+
+
+#: Sections that shape the pods of a cluster; there the image is the code.
+_POD = ("image", "resources", "kubernetes")
+_NOT_POD = {"kubernetes": {"context", "host", "steer", "ingress", "callers", "calls", "jobs"},
+            "image": {"mirrors", "keep", "keep_for", "budget", "severity"}}  # fmt: skip
+
+
+def _pod(service: Service) -> dict[str, Any]:
+    return {
+        name: getattr(service, name).model_dump(
+            mode="json", exclude_defaults=True, exclude=_NOT_POD.get(name)
+        )
+        for name in _POD
     }
 
 

@@ -327,8 +327,9 @@ class Service(Section):
     version: Text | None = Field(
         default=None, description="what people call this release; empty: named when it is deployed"
     )
-    target: Literal["local", "simulated"] = Field(
-        default="local", description="where it runs: processes behind Envoy, or a simulation"
+    target: Literal["local", "kubernetes", "simulated"] = Field(
+        default="local",
+        description="where it runs: processes behind Envoy, a Kubernetes cluster, or a simulation",
     )
     run: Run = Field(description="what runs")
     replicas: Count = Field(default=2, ge=0, le=10_000, description="instances that serve")

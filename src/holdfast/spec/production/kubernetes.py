@@ -78,6 +78,16 @@ class Kubernetes(Section):
 
     _short: ClassVar[str | None] = "namespace"
     namespace: Name | None = Field(default=None, description="empty: the service's name")
+    context: Text | None = Field(
+        default=None,
+        description="target kubernetes: the context of the kubeconfig; empty: the current one, "
+        "or the cluster that the conductor runs in",
+    )
+    steer: Literal["gateway", "istio", "service"] = Field(
+        default="gateway",
+        description="target kubernetes: who shares traffic between releases: weights of an "
+        "HTTPRoute, of Istio's VirtualService, or the Service's selector, which knows no weights",
+    )
     host: Text | None = Field(
         default=None, description="the public name; empty: SERVICE.example.com"
     )

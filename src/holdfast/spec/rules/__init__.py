@@ -13,6 +13,7 @@ from holdfast.spec.rules import (
     regions,
     rollout,
     run,
+    target,
     traffic,
 )
 from holdfast.spec.rules.finding import Finding, Path
@@ -30,3 +31,4 @@ def check(service: Service) -> Iterator[Finding]:
     yield from delivery.check(service)
     yield from regions.check(service)
     yield from kubernetes.check(service)
+    yield from target.check(service)

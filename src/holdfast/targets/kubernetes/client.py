@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx2 as httpx
 
+from holdfast.artifacts.names import MANAGER
 from holdfast.runtime.clock import Clock
 from holdfast.targets.base import TargetError, Unreachable
 from holdfast.targets.kubernetes.answers import PASSING, Asked, Missing, failure
@@ -25,7 +26,6 @@ from holdfast.targets.kubernetes.kinds import Kind, Object, kind_of, name_of
 from holdfast.targets.kubernetes.kubeconfig import Cluster
 from holdfast.targets.kubernetes.pace import Limits, Pace, pause
 
-MANAGER = "holdfast"  # the field manager of server-side apply
 PAGE = 500  # objects of one page of a list
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"

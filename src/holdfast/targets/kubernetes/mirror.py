@@ -77,8 +77,12 @@ class Mirror:
 
     def put(self, found: Object) -> None:
         """What the server answered to our own write: seen before the watch says it."""
-        self._store(found)
-        self._changed()
+        if self._listed.is_set() and self._store(found):
+            self._changed()
+
+    def drop(self, name: str) -> None:
+        """What the server deleted at our word."""
+        self._objects.pop(name, None)
 
     async def _run(self) -> None:
         failures = 0
@@ -124,15 +128,17 @@ class Mirror:
             return
         if word == "DELETED":
             self._objects.pop(name_of(found), None)
-        else:
-            self._store(found)
-        self._changed()
+            self._changed()
+        elif self._store(found):
+            self._changed()
 
-    def _store(self, found: Object) -> None:
+    def _store(self, found: Object) -> bool:
         """Never an older state over a newer one: a write of ours may be ahead of the watch."""
         known = self._objects.get(name_of(found))
-        if known is None or _number(found) >= _number(known):
+        newer = known is None or _number(found) > _number(known)
+        if newer:
             self._objects[name_of(found)] = self._keep(found)
+        return newer
 
     def _lose(self, error: TargetError) -> None:
         if self._lost_at is None:

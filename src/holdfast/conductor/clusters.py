@@ -1,0 +1,19 @@
+"""Services on Kubernetes: the target, or a clear word where its client is not installed."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from holdfast.rollout.commands import Rejected
+from holdfast.runtime.clock import Clock
+from holdfast.targets.base import Target
+
+
+def cluster_target(holder: str, clock: Clock) -> Target:
+    """``holder``: who this conductor is to others in the cluster, also after a restart."""
+    if importlib.util.find_spec("httpx2") is None:
+        detail = "target kubernetes needs the client of its API, which is not installed"
+        raise Rejected("no-client", detail, "pip install 'holdfast[kubernetes]'")
+    from holdfast.targets.kubernetes.target import Access, KubernetesTarget
+
+    return KubernetesTarget(Access(holder), clock)
