@@ -80,10 +80,12 @@ def test_what_is_no_longer_part_is_removed_and_foreign_files_stay(run: Run):
     run("render")
     foreign = Path("out/kubernetes/overlays/mine.txt")
     foreign.write_text("mine")
-    regions = "regions: [{name: us-east, primary: true}]\n"
-    Path("holdfast.yaml").write_text(Path("holdfast.yaml").read_text() + regions)
-    assert "- kubernetes/overlays/eu-west/kustomization.yaml" in run("render").out
-    assert not Path("out/kubernetes/overlays/eu-west").exists() and foreign.exists()
+    regions = "regions: [{name: us-east, primary: true}, {name: eu-west}]\n"
+    lines = Path("holdfast.yaml").read_text().splitlines(keepends=True)
+    some = "".join(line for line in lines if "mirrors:" not in line)
+    Path("holdfast.yaml").write_text(some + regions)
+    assert "- kubernetes/overlays/asia-pacific/kustomization.yaml" in run("render").out
+    assert not Path("out/kubernetes/overlays/asia-pacific").exists() and foreign.exists()
 
 
 def test_only_touches_one_family_and_keeps_the_others_in_the_manifest(run: Run):
@@ -139,3 +141,51 @@ def test_an_invalid_spec_is_2_and_says_where(run: Run):
     Path("holdfast.yaml").write_text("service: a\nrun: b\nreplica: 3\n")
     ran = run("render")
     assert ran.code == 2 and "holdfast.yaml:3" in ran.out + ran.err
+
+
+def killed_half_way(monkeypatch) -> None:
+    """As a process that was killed between two files: what it wrote stays as it is."""
+    from holdfast.supply import staging
+
+    move, moved = staging._move, []
+
+    def some(root, place, change):
+        moved.append(change.path)
+        if len(moved) > 2:
+            raise SystemExit(137)
+        move(root, place, change)
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(staging, "_move", some)
+        staging.replace(*planned_now())
+
+
+def planned_now():
+    from holdfast.cli.rendering import planned, rendered
+
+    manifest, todo = planned(Path("out"), rendered(None))
+    return Path("out"), todo, manifest.path, manifest.data
+
+
+def test_after_a_render_that_was_killed_the_next_one_goes_on_without_being_forced(
+    run: Run, monkeypatch
+):
+    run("render")
+    edit(Path("holdfast.yaml"), "p99: 10ms", "p99: 25ms")
+    killed_half_way(monkeypatch)
+    ran = run("check", "out")
+    assert ran.code == 2 and "was killed" in ran.err and "holdfast render" in ran.err
+    edit(Path("holdfast.yaml"), "p99: 25ms", "p99: 50ms")
+    ran = run("render", "--only", "kubernetes")
+    assert ran.code == 0
+    assert run("render").code == 0
+    assert run("render").out.count("nothing changed") == 1
+    assert not Path("out/.holdfast-render").exists()
+
+
+def test_an_override_that_is_no_text_is_named(run: Run):
+    place = Path("overrides/kubernetes/base")
+    place.mkdir(parents=True)
+    (place / "deployment.merge.yaml").write_bytes(b"\xff")
+    ran = run("render")
+    assert ran.code == 2 and "kubernetes/base/deployment.merge.yaml is not UTF-8" in ran.err

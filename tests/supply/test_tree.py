@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from holdfast.supply.tree import Change, Outside, apply, changes, files
-
-
-def digest(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+from holdfast.supply.staging import replace
+from holdfast.supply.tree import Change, Outside, changes, digest, files
 
 
 def write(root: Path, wanted, owned=None):
-    planned = changes(root, wanted, owned or {})
-    apply(root, planned)
+    planned = changes(root, wanted, {path: {said} for path, said in (owned or {}).items()})
+    replace(root, planned, "last", b"")
+    (root / "last").unlink()
     return planned
 
 
@@ -50,7 +47,7 @@ def test_a_foreign_file_is_never_touched(tmp_path):
 def test_a_file_changed_by_hand_is_a_conflict_whether_it_changes_or_goes(tmp_path, new):
     (tmp_path / "a.yaml").write_text("by hand")
     wanted = {} if new is None else {"a.yaml": new}
-    (planned,) = changes(tmp_path, wanted, {"a.yaml": digest(b"1")})
+    (planned,) = changes(tmp_path, wanted, {"a.yaml": {digest(b"1")}})
     assert planned.conflict == "changed by hand"
 
 
@@ -69,7 +66,7 @@ def test_no_path_leads_out_of_the_directory(tmp_path, path, side):
     (root / "link").symlink_to(tmp_path)
     (tmp_path / "x").write_text("precious")
     (root / "file").symlink_to(tmp_path / "x")
-    wanted, owned = ({path: b"1"}, {}) if side == "wanted" else ({}, {path: digest(b"precious")})
+    wanted, owned = ({path: b"1"}, {}) if side == "wanted" else ({}, {path: {digest(b"precious")}})
     with pytest.raises(Outside):
         changes(root, wanted, owned)
     assert (tmp_path / "x").read_text() == "precious"
@@ -84,5 +81,5 @@ def test_scripts_can_be_executed_and_nothing_else_can(tmp_path):
 def test_nothing_is_left_beside_a_file_that_could_not_be_written(tmp_path):
     (tmp_path / "a.yaml").mkdir()
     with pytest.raises(OSError):
-        apply(tmp_path, [Change("a.yaml", None, b"1")])
+        replace(tmp_path, [Change("a.yaml", None, b"1")], "last", b"")
     assert [path.name for path in tmp_path.iterdir()] == ["a.yaml"]

@@ -24,6 +24,7 @@ from holdfast.supply.checkers import promql, run, server
 from holdfast.supply.checkers.job import Job, Outcome, Status
 from holdfast.supply.finding import Finding
 from holdfast.supply.schemas import SchemaDirectory
+from holdfast.supply.staging import note
 
 if TYPE_CHECKING:
     from holdfast.artifacts.check.schema import Schemas
@@ -90,6 +91,9 @@ def checked(work: Work, progress: Progress, waiting: Waiting) -> Checked:
 
 def _read(root: Path) -> tuple[Written, ...]:
     entries = read_manifest(root)
+    if note(root) is not None:
+        said = f"a render into {root} was killed, so its files are of two renders"
+        raise Complaint(said, "holdfast render", code="half-rendered")
     try:
         found = tree.files(root)
     except OSError as error:

@@ -51,7 +51,8 @@ def command(**words: Any) -> int:  # noqa: ANN401
 
     Only changed files are written. Files of an earlier render that are no longer part are
     removed; files that are not from holdfast are never touched. manifest.json says where each
-    came from.
+    came from. A render that fails or is interrupted changes nothing; one that is killed while
+    files are moved is finished by the next.
     """
     return _run(Wish(**words))
 
@@ -72,17 +73,20 @@ class Wish:
 
 def _run(wish: Wish) -> int:
     from holdfast.cli.rendering import planned, rendered
+    from holdfast.supply.staging import alone
 
     root = wish.gitops or wish.output
     made = rendered(wish.file, wish.overrides, wish.gitops is not None)
-    manifest, todo = planned(root, made, wish.only)
     if wish.diff:
+        _, todo = planned(root, made, wish.only)
         _show_diff(root, todo, wish.json_wanted)
         return FAILED if todo else 0
-    conflicts = [change for change in todo if change.conflict]
-    if conflicts and not wish.force:
-        raise _conflict(root, conflicts)
-    _write(root, manifest, todo)
+    with alone(root):
+        manifest, todo = planned(root, made, wish.only)
+        conflicts = [change for change in todo if change.conflict]
+        if conflicts and not wish.force:
+            raise _conflict(root, conflicts)
+        _write(root, manifest, todo)
     if wish.json_wanted:
         _tell_json(root, manifest, todo)
     else:
@@ -91,12 +95,12 @@ def _run(wish: Wish) -> int:
 
 
 def _write(root: Path, manifest: File, todo: Sequence[Change]) -> None:
-    from holdfast.supply.tree import apply, write
+    from holdfast.supply.staging import note, replace
 
-    apply(root, todo)
-    path = root / manifest.path  # last, so that a render that died is seen as one
-    if not path.is_file() or path.read_bytes() != manifest.data:
-        write(path, manifest.data)
+    path = root / manifest.path
+    same = path.is_file() and path.read_bytes() == manifest.data
+    if todo or not same or note(root) is not None:
+        replace(root, todo, manifest.path, manifest.data)
 
 
 def _conflict(root: Path, conflicts: Sequence[Change]) -> Complaint:

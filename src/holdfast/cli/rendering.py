@@ -16,7 +16,8 @@ from holdfast.cli.complaint import Complaint
 from holdfast.cli.problems import located
 from holdfast.spec.load import load
 from holdfast.spec.model import Service
-from holdfast.supply.tree import Change, Outside, changes, files
+from holdfast.supply.staging import note
+from holdfast.supply.tree import Change, Outside, changes, digest, files, inside
 
 OVERRIDES = "overrides"
 
@@ -48,33 +49,71 @@ def read_overrides(directory: Path) -> dict[str, str]:
     if not directory.is_dir():
         return {}
     try:
-        return {path: data.decode() for path, data in files(directory).items()}
+        return {path: _text(path, data) for path, data in files(directory).items()}
+    except OSError as error:
+        raise Complaint(f"cannot read overrides in {directory}: {error}") from error
+
+
+def _text(path: str, data: bytes) -> str:
+    try:
+        return data.decode()
     except UnicodeDecodeError as error:
-        raise Complaint(f"an override in {directory} is not UTF-8 text: {error}") from error
+        said = f"override {path} is not UTF-8 text: {error.reason} at byte {error.start}"
+        raise Complaint(said, "save it as UTF-8", code="bad-override") from error
 
 
 def planned(
     root: Path, made: Rendered, only: Collection[str] = ()
 ) -> tuple[File, tuple[Change, ...]]:
     """The manifest to be, and what must change below ``root``. Raises ``Complaint``."""
-    old = read_manifest(root)
+    old, owned = _standing(root)
     chosen = [each for each in made.bundle if not only or family_of(each.path) in only]
     # What earlier renders wrote for families that are not asked for now stays as it is.
     kept = {path: e for path, e in old.items() if only and family_of(path) not in only}
-    owned = {path: entry["digest"] for path, entry in old.items() if path not in kept}
+    mine = {path: digests for path, digests in owned.items() if path not in kept}
     try:
-        todo = changes(root, {each.path: each.data for each in chosen}, owned)
+        todo = changes(root, {each.path: each.data for each in chosen}, mine)
     except Outside as error:
         raise Complaint(str(error), f"is {MANIFEST} from holdfast?", code="outside") from error
     return manifest([*kept.values(), *(listed(each) for each in chosen)]), todo
+
+
+def _standing(root: Path) -> tuple[dict[str, dict[str, Any]], dict[str, set[str]]]:
+    """What earlier renders say of the files there, and every digest a file of ours may have.
+
+    A render that was killed wrote some of its files: each file is as one of the two says.
+    """
+    told = [read_manifest(root), _begun(root)]
+    digests: dict[str, set[str]] = {}
+    for entries in told:
+        for path, entry in entries.items():
+            digests.setdefault(path, set()).add(entry["digest"])
+    found = told[0]
+    for path, entry in told[1].items():
+        place = inside(root, path)
+        if place.is_file() and digest(place.read_bytes()) == entry["digest"]:
+            found = {**found, path: entry}
+    return found, digests
+
+
+def _begun(root: Path) -> dict[str, dict[str, Any]]:
+    """What a render wanted that was killed; nothing where its note is not whole either."""
+    try:
+        return _entries(note(root) or b'{"artifacts": []}')
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _entries(manifest: bytes) -> dict[str, dict[str, Any]]:
+    entries = json.loads(manifest)["artifacts"]
+    return {str(each["path"]): {**each, "digest": str(each["digest"])} for each in entries}
 
 
 def read_manifest(root: Path) -> dict[str, dict[str, Any]]:
     """The entries of an earlier render by path; none where there was none."""
     path = root / MANIFEST
     try:
-        entries = json.loads(path.read_text("utf-8"))["artifacts"]
-        return {str(each["path"]): {**each, "digest": str(each["digest"])} for each in entries}
+        return _entries(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError) as error:

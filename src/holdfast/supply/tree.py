@@ -10,9 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Final
+
+#: Where new bytes lie until all of them are there.
+STAGE: Final = ".holdfast-render"
+_HIDDEN: Final = {".git", STAGE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +35,16 @@ class Outside(ValueError):
 
 
 def changes(
-    root: Path, wanted: Mapping[str, bytes], owned: Mapping[str, str]
+    root: Path, wanted: Mapping[str, bytes], owned: Mapping[str, Collection[str]]
 ) -> tuple[Change, ...]:
     """What must happen so that the directory holds ``wanted``.
 
-    ``owned`` are the paths that an earlier run wrote, with their digests (``sha256:...``); those
-    that are no longer wanted go. Raises ``OSError`` and ``Outside``.
+    ``owned`` are the paths that earlier runs wrote, with the digests (``sha256:...``) of what they
+    may have written there; those that are no longer wanted go. Raises ``OSError`` and ``Outside``.
     """
-    found = [_written(root, path, new, owned.get(path)) for path, new in wanted.items()]
+    found = [_written(root, path, new, owned.get(path, ())) for path, new in wanted.items()]
     found += [_removed(root, path, owned[path]) for path in owned if path not in wanted]
     return tuple(sorted((each for each in found if each), key=lambda change: change.path))
-
-
-def apply(root: Path, planned: Iterable[Change]) -> None:
-    """Do it, file by file. Raises ``OSError``; what was done until then stays done."""
-    for change in planned:
-        path = inside(root, change.path)
-        if change.new is not None:
-            write(path, change.new)
-        else:
-            path.unlink(missing_ok=True)
-            _prune(path.parent, root)
 
 
 def write(path: Path, data: bytes) -> None:
@@ -67,12 +61,17 @@ def write(path: Path, data: bytes) -> None:
         raise
 
 
+def digest(data: bytes) -> str:
+    """As a manifest says it."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
 def files(root: Path) -> dict[str, bytes]:
     """Every regular file below a directory but hidden ones such as ``.git``. Raises ``OSError``."""
     found = {}
     for path in sorted(root.rglob("*")):
         relative = path.relative_to(root)
-        if path.is_file() and not path.is_symlink() and ".git" not in relative.parts:
+        if path.is_file() and not path.is_symlink() and not _HIDDEN & {*relative.parts}:
             found[relative.as_posix()] = path.read_bytes()
     return found
 
@@ -89,22 +88,22 @@ def inside(root: Path, path: str) -> Path:
     return found
 
 
-def _written(root: Path, path: str, new: bytes, digest: str | None) -> Change | None:
+def _written(root: Path, path: str, new: bytes, digests: Collection[str]) -> Change | None:
     old = _bytes(inside(root, path))
     if old == new:
         return None
-    return Change(path, old, new, _conflict(old, digest))
+    return Change(path, old, new, _conflict(old, digests))
 
 
-def _removed(root: Path, path: str, digest: str) -> Change | None:
+def _removed(root: Path, path: str, digests: Collection[str]) -> Change | None:
     old = _bytes(inside(root, path))
-    return Change(path, old, None, _conflict(old, digest)) if old is not None else None
+    return Change(path, old, None, _conflict(old, digests)) if old is not None else None
 
 
-def _conflict(old: bytes | None, digest: str | None) -> str:
-    if old is None or digest == f"sha256:{hashlib.sha256(old).hexdigest()}":
+def _conflict(old: bytes | None, digests: Collection[str]) -> str:
+    if old is None or digest(old) in digests:
         return ""
-    return "changed by hand" if digest else "not written by holdfast render"
+    return "changed by hand" if digests else "not written by holdfast render"
 
 
 def _bytes(path: Path) -> bytes | None:
@@ -114,7 +113,7 @@ def _bytes(path: Path) -> bytes | None:
         return None
 
 
-def _prune(directory: Path, root: Path) -> None:
+def prune(directory: Path, root: Path) -> None:
     """Remove directories that became empty, up to the root."""
     while directory != root:
         try:
