@@ -122,6 +122,12 @@ ARGO_CD = Image(
     "v3.5.1",
     "sha256:0deb1a1c917629b960ead995ae3b6069450a866992676599658687ef9a641ee8",
 )
+#: The release of Velero 1.18; the digest was read beside the tag in public values and their tests.
+VELERO_AWS = Image(
+    "docker.io/velero/velero-plugin-for-aws",
+    "v1.14.2",
+    "sha256:0751144c1c8e52d52c48717fbd13ad5a3061e612ae4d7ad744a946cd5b139d1a",
+)
 #: Objects of the cluster as metrics (kubernetes/kube-state-metrics v2.17.0).
 KUBE_STATE_METRICS = Image("registry.k8s.io/kube-state-metrics/kube-state-metrics", "v2.17.0")
 #: The build that the Fluent operator runs (fluent/fluent-operator, cmd/fluent-watcher).

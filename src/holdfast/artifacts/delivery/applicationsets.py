@@ -78,8 +78,12 @@ def _in_waves(service: Service) -> Object:
 
 
 def _at_once(service: Service, part: str) -> Object:
+    """An operator may bring a kind later: what is of it waits, and a sync is tried again."""
     name = f"{service.service}-{part}"
     template = _template(service, name, projects.platform(service))
+    syncing = template["spec"]["syncPolicy"]
+    syncing["syncOptions"].append("SkipDryRunOnMissingResource=true")
+    syncing["retry"] |= {"limit": -1, "refresh": True}
     return _set(service, name, _spec(service, PARTS[part], template))
 
 

@@ -66,7 +66,7 @@ def _kustomization(service: Service) -> Object:
 
 def _with_install() -> Object:
     return {
-        "resources": [f"{_MANIFESTS}/install.yaml", *_OWN, "secrets.yaml"],
+        "resources": [f"{_MANIFESTS}/install.yaml", *_OWN, "operators.yaml", "secrets.yaml"],
         "patches": [{"path": f"{name}.yaml"} for name in _PATCHES],
         "images": [{"name": ARGO_CD.repository, "newTag": ARGO_CD.tag, "digest": ARGO_CD.digest}],
     }

@@ -7,8 +7,10 @@ from holdfast.artifacts.delivery import (
     applicationsets,
     argocd,
     flagger,
+    installs,
     notifications,
     projects,
+    values,
 )
 from holdfast.artifacts.delivery.github import (
     ci,
@@ -26,6 +28,8 @@ RENDERERS: tuple[Renderer, ...] = (
     notifications.render,
     projects.render,
     applicationsets.render,
+    installs.render,
+    values.render,
     flagger.render,
     ci.render,
     image.render,

@@ -119,14 +119,14 @@ def _measured(service: Service) -> int:
 
 
 def _template(service: Service, name: str, query: str) -> Object:
-    provider = {"type": "prometheus", "address": names.PROMETHEUS}
-    spec = {"provider": provider, "query": query}
+    asked = {"type": "prometheus", "address": names.PROMETHEUS}
+    spec = {"provider": asked, "query": query}
     return _object(service, "MetricTemplate", f"{service.service}-{name}", spec)
 
 
 def _canary(service: Service) -> Object:
     spec = {
-        "provider": _provider(service),
+        "provider": provider(service),
         "targetRef": _reference("apps/v1", _kind(service), service),
         **_scaler(service),
         **_entrance(service),
@@ -150,7 +150,8 @@ def _reference(version: str, kind: str, service: Service) -> Object:
     return {"apiVersion": version, "kind": kind, "name": service.service}
 
 
-def _provider(service: Service) -> str:
+def provider(service: Service) -> str:
+    """Who moves the traffic, as Flagger calls it."""
     if service.kubernetes.mesh == "istio":
         return "istio"
     return {"gateway": "gatewayapi:v1"}.get(service.kubernetes.ingress, service.kubernetes.ingress)
@@ -169,7 +170,7 @@ def _scaler(service: Service) -> Object:
 
 
 def _entrance(service: Service) -> Object:
-    if _provider(service) != "nginx":
+    if provider(service) != "nginx":
         return {}
     return {"ingressRef": _reference("networking.k8s.io/v1", "Ingress", service)}
 
