@@ -44,6 +44,11 @@ KUBERNETES = "v1.36"
 #: The patch release that nodes are made with (kubernetes/kubernetes, tag v1.36.2).
 KUBERNETES_PATCH = "v1.36.2"
 
+#: What EKS offers by now: it follows Kubernetes by some months. Its images of nodes of this release
+#: were seen for it (awslabs/amazon-eks-ami, tag v20260930; SSM's public parameters of 1.35).
+EKS = "1.35"
+EKS_NODES = "v20260930"
+
 #: Istio's control plane and proxies (istio/istio, tag 1.30.3).
 ISTIO = "1.30.3"
 

@@ -9,9 +9,8 @@ import upstream
 import yaml
 from kube_objects import objects, rendered, spec, the
 
-from holdfast.artifacts import names
+from holdfast.artifacts import machines, names
 from holdfast.artifacts.kernel import PARAMETERS
-from holdfast.artifacts.kubernetes.cluster import machines
 
 GIB = 2**30
 

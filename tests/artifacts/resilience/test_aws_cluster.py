@@ -8,8 +8,8 @@ import aws_templates as aws
 import pytest
 from family import objects, rendered, spec
 
-from holdfast.artifacts import names
-from holdfast.artifacts.resilience.aws import machines
+from holdfast.artifacts import machines, names, versions
+from holdfast.artifacts.kubernetes.cluster import karpenter
 from holdfast.artifacts.resilience.aws.template import log_days
 
 
@@ -34,7 +34,7 @@ def test_every_region_has_a_cluster_that_no_one_outside_can_reach(service):
 @pytest.mark.req("T32", "T48")
 def test_nodes_have_encrypted_disks_and_give_their_credentials_to_no_pod(service):
     found = aws.everywhere(service, "EC2::LaunchTemplate")
-    assert len(found) == len(service.regions)
+    assert len(found) == 2 * len(service.regions)
     for _, _, each in found:
         data = each["Properties"]["LaunchTemplateData"]
         assert data["MetadataOptions"]["HttpTokens"] == "required"
@@ -42,7 +42,7 @@ def test_nodes_have_encrypted_disks_and_give_their_credentials_to_no_pod(service
         assert all(
             d["Ebs"]["Encrypted"] and d["Ebs"]["KmsKeyId"] for d in data["BlockDeviceMappings"]
         )
-        assert not {"KeyName", "UserData"} & set(data)
+        assert "KeyName" not in data
 
 
 @pytest.mark.req("T32", "T48")
@@ -59,7 +59,7 @@ def test_nodes_of_the_service_carry_its_label_and_keep_others_away(service):
 def test_there_are_nodes_for_all_instances_in_every_zone(service):
     for region in service.regions:
         scaling = nodes(service, region)["ScalingConfig"]
-        holds = machines.machine(service).holds(service)
+        holds = machines.held(service, machines.machine(service))
         most = service.autoscaling.max or 3 * names.replicas(service, region)
         assert holds >= 1
         assert scaling["MinSize"] >= region.zones
@@ -75,7 +75,7 @@ def test_there_are_nodes_for_all_instances_in_every_zone(service):
      "AL2023_x86_64_STANDARD"),
     ("image: {platforms: [linux/arm64]}\nresources: {requests: {cpu: 0.5, memory: 512MiB}}",
      "c7g.large", "AL2023_ARM_64_STANDARD"),
-    ("resources: {gpus: 1, requests: {cpu: 2, memory: 4GiB}}", "g6.2xlarge",
+    ("resources: {gpus: 1, requests: {cpu: 2, memory: 4GiB}}", "g6.xlarge",
      "AL2023_x86_64_NVIDIA"),
     ("resources: {gpus: 4, requests: {cpu: 2, memory: 4GiB}}", "g6.12xlarge",
      "AL2023_x86_64_NVIDIA"),
@@ -95,6 +95,100 @@ def test_logs_are_kept_at_least_as_long_as_the_spec_says(service):
     assert log_days(longer) == 60
 
 
+def node_class(service):
+    (found,) = [
+        each
+        for artifact in karpenter.render(service)
+        for each in artifact.objects()
+        if each["kind"] == "EC2NodeClass"
+    ]
+    return found["spec"]
+
+
+def tags_of(each):
+    return {tag["Key"]: tag["Value"] for tag in each["Properties"].get("Tags", ())}
+
+
+@pytest.mark.req("T32", "T111")
+def test_what_node_pools_look_for_is_made_in_every_region(service):
+    looks = node_class(service)
+    for kind, field in (("Subnet", "subnet"), ("SecurityGroup", "securityGroup")):
+        (wanted,) = [each["tags"] for each in looks[f"{field}SelectorTerms"]]
+        for region in service.regions:
+            found = [
+                each
+                for path, _, each in aws.everywhere(service, f"EC2::{kind}")
+                if path.startswith(f"{region.name}/") and wanted.items() <= tags_of(each).items()
+            ]
+            assert len(found) == (region.zones if kind == "Subnet" else 1), (kind, region.name)
+
+
+@pytest.mark.req("T32", "T124")
+def test_nodes_of_both_makers_are_the_same_somebody_and_may_join_every_cluster(service):
+    ((_, _, profile),) = aws.everywhere(service, "IAM::InstanceProfile")
+    assert profile["Properties"]["InstanceProfileName"] == node_class(service)["instanceProfile"]
+    assert profile["Properties"]["Roles"] == [{"Ref": "NodeRole"}]
+    for region in service.regions:
+        body = aws.template(service, region.name, "cluster")
+        entries = aws.resources(body, "EKS::AccessEntry").values()
+        (joins,) = [each for each in entries if each.get("Type") == "EC2_LINUX"]
+        groups = aws.resources(body, "EKS::Nodegroup").values()
+        assert {str(each["NodeRole"]) for each in groups} == {str(joins["PrincipalArn"])}
+        passed = [s for p, _, s in rights(service)
+                  if p.startswith(region.name) and "iam:PassRole" in s["Action"]]  # fmt: skip
+        (only,) = passed
+        assert only["Resource"] == {"Fn::ImportValue": f"{service.service}-cluster-NodeRole"}
+        assert only["Condition"]["StringEquals"] == {"iam:PassedToService": "ec2.amazonaws.com"}
+
+
+@pytest.mark.req("T32", "T48")
+def test_every_node_and_the_control_plane_are_in_the_group_that_gateways_are_reached_by(service):
+    for region in service.regions:
+        body = aws.template(service, region.name, "cluster")
+        assert body["Outputs"]["Group"]["Value"] == {"Ref": "NodeGroup"}
+        for template in aws.resources(body, "EC2::LaunchTemplate").values():
+            assert template["LaunchTemplateData"]["SecurityGroupIds"] == [{"Ref": "NodeGroup"}]
+        (cluster,) = aws.resources(body, "EKS::Cluster").values()
+        assert cluster["ResourcesVpcConfig"]["SecurityGroupIds"] == [{"Ref": "NodeGroup"}]
+        (among,) = aws.resources(body, "EC2::SecurityGroupIngress").values()
+        assert among["GroupId"] == among["SourceSecurityGroupId"] == {"Ref": "NodeGroup"}
+
+
+@pytest.mark.req("T11", "T12", "T15")
+def test_nodes_of_both_makers_are_told_the_same_before_their_kubelet_starts():
+    exact = "{requests: {cpu: 4, memory: 8GiB}, limits: {cpu: 4, memory: 8GiB}, hugepages: 1GiB}"
+    for given in (spec(), spec(f"resources: {exact}")):
+        for region in given.regions:
+            body = aws.template(given, region.name, "cluster")
+            own = aws.resources(body, "EC2::LaunchTemplate")["OwnTemplate"]
+            told = own["LaunchTemplateData"]["UserData"]["Fn::Base64"]
+            assert told == node_class(given)["userData"]
+            assert ("nr_hugepages" in told) == bool(given.resources.hugepages)
+            (version,) = [str(nodes(given, region)["LaunchTemplate"]["Id"])]
+            assert "OwnTemplate" in version
+
+
+@pytest.mark.req("T32")
+def test_nodes_are_of_one_release_of_the_version_that_the_cluster_has(service):
+    alias = node_class(service)["amiSelectorTerms"]
+    assert alias == [{"alias": f"al2023@{versions.EKS_NODES}"}]
+    for region in service.regions:
+        asked = aws.template(service, region.name, "cluster")["Parameters"]["KubernetesVersion"]
+        assert asked["Default"] == versions.EKS
+
+
+@pytest.mark.req("T32", "T124")
+def test_karpenter_ends_and_changes_only_machines_of_its_own_cluster(service):
+    for region in service.regions:
+        role = aws.resources(aws.template(service, region.name, "access"), "IAM::Role")
+        for each in aws.statements(role["KarpenterRole"]):
+            if set(each["Action"]) & {"ec2:TerminateInstances", "ec2:DeleteLaunchTemplate"}:
+                tags = each["Condition"]["StringEquals"]
+                assert list(tags) == [
+                    f"aws:ResourceTag/kubernetes.io/cluster/{names.cluster(service, region)}"
+                ]
+
+
 # ---- rights --------------------------------------------------------------------------------------
 
 
@@ -111,7 +205,8 @@ def test_no_role_may_do_everything_or_change_who_may_do_what(service):
         for action in statement["Action"]:
             prefix, _, verb = action.partition(":")
             assert prefix != "*" and verb != "*", (path, name, action)
-            assert prefix not in ("iam", "sts", "organizations"), (path, name, action)
+            assert prefix not in ("sts", "organizations"), (path, name, action)
+            assert prefix != "iam" or name == "KarpenterRole", (path, name, action)
 
 
 @pytest.mark.req("T124")

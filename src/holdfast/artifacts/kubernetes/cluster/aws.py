@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from holdfast.artifacts import names
+from holdfast.artifacts import machines, names, nodes
 from holdfast.artifacts.artifact import Artifact, Object
-from holdfast.artifacts.kubernetes.cluster import machines, namespaces, tuning
+from holdfast.artifacts.kubernetes.cluster import namespaces
 from holdfast.artifacts.kubernetes.objects import CLUSTER
 from holdfast.spec.model import Service
 from holdfast.spec.production.regions import Region
@@ -27,7 +27,7 @@ def render(service: Service) -> Iterable[Artifact]:
             f"{CLUSTER}/{region.name}/cluster-api-aws.yaml",
             [_cluster(service, region), *_machines(service, region, kinds)],
             f"The network and the machines of {region.name}.",
-            ("service", "regions", *tuning.SIZE_KEYS),
+            ("service", "regions", *nodes.SIZE_KEYS),
             ("T31", "T32"),
         )
 

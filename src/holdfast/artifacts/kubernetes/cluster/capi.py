@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from holdfast.artifacts import names, versions
+from holdfast.artifacts import machines, names, nodes, versions
 from holdfast.artifacts.artifact import Artifact, Object
 from holdfast.artifacts.format import yaml_text
 from holdfast.artifacts.kubernetes import scaling
@@ -16,9 +16,7 @@ from holdfast.artifacts.kubernetes.cluster import (
     apiserver,
     aws,
     control,
-    machines,
     namespaces,
-    tuning,
 )
 from holdfast.artifacts.kubernetes.objects import CLUSTER, named
 from holdfast.spec.model import Service
@@ -41,7 +39,7 @@ def render(service: Service) -> Iterable[Artifact]:
             list(_objects(service, region)),
             f"The cluster of {region.name}: control planes, node pools, health checks.",
             ("service", "replicas", "regions", "autoscaling", "kubernetes.namespace", "resources",
-             *tuning.TUNING_KEYS, "rollout.max_surge"),
+             *nodes.TUNING_KEYS, "rollout.max_surge"),
             ("T31", "T32", "T48"),
         )  # fmt: skip
 
@@ -124,10 +122,10 @@ def _plane_files(service: Service) -> list[Object]:
 def _node_files(service: Service) -> list[Object]:
     kubelet = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration"}
     texts = {
-        "/etc/sysctl.d/90-holdfast.conf": tuning.sysctls(service),
-        "/etc/modules-load.d/holdfast.conf": tuning.modules(),
+        "/etc/sysctl.d/90-holdfast.conf": nodes.sysctls(service),
+        "/etc/modules-load.d/holdfast.conf": nodes.modules(),
         f"{_PATCHES}/kubeletconfiguration+strategic.yaml": yaml_text(
-            ({**kubelet, **tuning.kubelet(service)},)
+            ({**kubelet, **nodes.kubelet(service)},)
         ),
     }
     return [_file(path, text) for path, text in texts.items()]

@@ -1,28 +1,22 @@
 """Node pools by Karpenter: the service's own nodes, and general ones for everything else.
 
-The cluster finds subnets, security groups and machine images by tags, so one text serves every
-region. Images are those that somebody tried and tagged: an alias such as ``@latest`` would change
-nodes unasked. Source: Karpenter v1, NodePools, NodeClasses, NodeOverlays.
+The cluster finds subnets and security groups by tags, and the instance profile by its name, so one
+text serves every region. The image is of one release: ``@latest`` would change nodes unasked.
+Source: Karpenter v1, NodePools, NodeClasses, NodeOverlays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from holdfast.artifacts import names, versions
+from holdfast.artifacts import machines, names, nodes, versions
 from holdfast.artifacts.artifact import Artifact, Object
-from holdfast.artifacts.format import yaml_text
 from holdfast.artifacts.kubernetes import scaling
-from holdfast.artifacts.kubernetes.cluster import machines, tuning
 from holdfast.artifacts.kubernetes.objects import PLATFORM, clustered, named, present
 from holdfast.artifacts.kubernetes.placement import GPU
 from holdfast.spec.model import Service
 
-DISCOVERY = "holdfast.dev/cluster"
-_APPROVED = "holdfast.dev/approved"
 _CLASS = {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass"}
-_EDGE = "--HOLDFAST"  # between the parts of a message (RFC 2046)
-_MIME = 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="HOLDFAST"'
 _EXPIRY = "720h"  # a node is never older than a month: its patches are not either
 _SPARE = 1.5  # of the largest fleet: a second fleet while a release is judged, jobs
 
@@ -32,7 +26,7 @@ def render(service: Service) -> Iterable[Artifact]:
         f"{PLATFORM}/nodepools.yaml",
         [_class(service), _own(service), _general(service), *_overlay(service)],
         "Nodes that come and go with the load: the service's own, and general ones.",
-        ("service", "replicas", "regions", "autoscaling", *tuning.SIZE_KEYS, *tuning.TUNING_KEYS,
+        ("service", "replicas", "regions", "autoscaling", *nodes.SIZE_KEYS, *nodes.TUNING_KEYS,
          "rollout.max_surge"),
         ("T15", "T32", "T48"),
     )  # fmt: skip
@@ -40,17 +34,17 @@ def render(service: Service) -> Iterable[Artifact]:
 
 def _class(service: Service) -> Object:
     found = clustered(service, "karpenter.k8s.aws/v1/EC2NodeClass", service.service, "nodes")
-    ours = [{"tags": {DISCOVERY: service.service}}]
+    ours = [{"tags": {nodes.DISCOVERY: service.service}}]
     found["spec"] = {
         "amiFamily": "AL2023",
-        "amiSelectorTerms": [{"tags": {_APPROVED: versions.KUBERNETES}}],
+        "amiSelectorTerms": [{"alias": f"al2023@{versions.EKS_NODES}"}],
         "subnetSelectorTerms": ours,
         "securityGroupSelectorTerms": ours,
-        "role": named(service, "node"),
+        "instanceProfile": nodes.profile(service),
         "associatePublicIPAddress": False,
         "metadataOptions": _metadata(),
         "blockDeviceMappings": [{"deviceName": "/dev/xvda", "rootVolume": True, "ebs": _disk()}],
-        "userData": user_data(service),
+        "userData": nodes.user_data(service),
         "tags": {"app.kubernetes.io/managed-by": names.MANAGER, names.POOL_LABEL: service.service},
     }
     return found
@@ -69,31 +63,6 @@ def _metadata() -> Object:
 def _disk() -> Object:
     size = {"volumeSize": "100Gi", "volumeType": "gp3"}
     return {**size, "encrypted": True, "deleteOnTermination": True}
-
-
-def user_data(service: Service) -> str:
-    """First the kernel by a script, then the kubelet by ``nodeadm`` (AL2023)."""
-    config = {
-        "apiVersion": "node.eks.aws/v1alpha1",
-        "kind": "NodeConfig",
-        "spec": {"kubelet": {"config": tuning.kubelet(service)}},
-    }
-    parts = {
-        "text/x-shellscript": _script(service),
-        "application/node.eks.aws": yaml_text((config,)),
-    }
-    body = "".join(f"{_EDGE}\nContent-Type: {kind}\n\n{text}\n" for kind, text in parts.items())
-    return f"{_MIME}\n\n{body}{_EDGE}--\n"
-
-
-def _script(service: Service) -> str:
-    files = {
-        "/etc/modules-load.d/holdfast.conf": tuning.modules(),
-        "/etc/sysctl.d/90-holdfast.conf": tuning.sysctls(service),
-    }
-    written = "".join(f"cat > {path} <<'END'\n{text}END\n" for path, text in files.items())
-    after = "systemctl restart systemd-modules-load\nsysctl --system\n"
-    return f"#!/bin/bash\nset -euo pipefail\n{written}{after}"
 
 
 def _own(service: Service) -> Object:

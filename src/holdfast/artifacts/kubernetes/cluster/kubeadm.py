@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from holdfast.artifacts import names, versions
+from holdfast.artifacts import names, nodes, versions
 from holdfast.artifacts.artifact import Artifact, Object
-from holdfast.artifacts.kubernetes.cluster import control, tuning
+from holdfast.artifacts.kubernetes.cluster import control
 from holdfast.artifacts.kubernetes.objects import CLUSTER
 from holdfast.spec.model import Service
 from holdfast.spec.production.regions import Region
@@ -20,7 +20,7 @@ _VERSION = "kubeadm.k8s.io/v1beta4"
 _SOCKET = "unix:///run/containerd/containerd.sock"
 _DISCOVERY = "/etc/kubernetes/discovery.conf"
 _KEYS = ("service", "kubernetes.host", "regions")
-_SIZES = ("resources", *tuning.TUNING_KEYS)
+_SIZES = ("resources", *nodes.TUNING_KEYS)
 
 
 def render(service: Service) -> Iterable[Artifact]:
@@ -80,7 +80,7 @@ def _kubelet(service: Service) -> Object:
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
-        **tuning.kubelet(service),
+        **nodes.kubelet(service),
     }
 
 

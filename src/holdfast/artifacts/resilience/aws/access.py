@@ -12,7 +12,7 @@ from typing import Final
 
 from holdfast.artifacts import names
 from holdfast.artifacts.artifact import Artifact, Object
-from holdfast.artifacts.resilience.aws import cluster, foundation, policy, storage
+from holdfast.artifacts.resilience.aws import cluster, foundation, policy, provisioning, storage
 from holdfast.artifacts.resilience.aws.template import (
     AWS,
     HOSTED_ZONE,
@@ -54,6 +54,7 @@ def accounts(service: Service, region: Region) -> dict[tuple[str, str], list[Obj
         ("external-dns", "external-dns"): _records(service),
         ("cert-manager", "cert-manager"): _challenges(service),
         ("kube-system", "aws-load-balancer-controller"): _balancers(),
+        ("kube-system", "karpenter"): provisioning.statements(service, region),
     }
     if service.resilience.database != "none":
         found[space, f"{service.service}-db"] = _backups(service, region)

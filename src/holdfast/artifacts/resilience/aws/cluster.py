@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.artifacts import names
+from holdfast.artifacts import machines, names, nodes, versions
 from holdfast.artifacts.artifact import Artifact, Object
-from holdfast.artifacts.resilience.aws import foundation, machines, network, policy
+from holdfast.artifacts.resilience.aws import foundation, network, policy
 from holdfast.artifacts.resilience.aws.template import (
     ARN,
     AWS,
@@ -30,10 +30,9 @@ from holdfast.spec.production.regions import Region
 
 STACK = "cluster"
 _DISK_GIB = 100
-_VERSION = "1.35"  # EKS follows Kubernetes by some months; a parameter says which one is there
 _ADDONS = ("vpc-cni", "kube-proxy", "coredns", "eks-pod-identity-agent", "metrics-server")
 _KEYS = ("service", "regions", "replicas", "autoscaling.max", "resources", "image.platforms",
-         "observability.keep_logs")  # fmt: skip
+         "observability.keep_logs", *nodes.TUNING_KEYS)  # fmt: skip
 
 
 def render(service: Service) -> Iterator[Artifact]:
@@ -48,20 +47,22 @@ def render(service: Service) -> Iterator[Artifact]:
 def stack(service: Service, region: Region) -> Object:
     resources = {
         **_control(service, region),
+        **_group_of_nodes(service, region),
         **_nodes(service, region),
         **{f"Addon{''.join(p.capitalize() for p in a.split('-'))}": _addon(a) for a in _ADDONS},
         **_disks(service),
     }
     parameters = {
         "KubernetesVersion": parameter(
-            "A version that EKS has.", r"^1\.[0-9]+$", _VERSION
+            "A version that EKS has.", r"^1\.[0-9]+$", versions.EKS
         ),
         "AdministratorRole": parameter("The role that may do everything in the cluster.", ARN),
+        "NodeRole": parameter("The role of nodes, which all regions share.", ARN),
     }  # fmt: skip
     outputs = exported(
-        service, STACK, Name=ref("Cluster"), Group=att("Cluster", "ClusterSecurityGroupId"),
+        service, STACK, Name=ref("Cluster"), Group=ref("NodeGroup"),
         Issuer=att("Cluster", "OpenIdConnectIssuerUrl"), Provider=att("Provider", "Arn"),
-        NodeRole=att("NodeRole", "Arn"),
+        NodeRole=ref("NodeRole"),
     )  # fmt: skip
     about = f"Cluster of {service.service} in {region.name}"
     return template(about, resources, outputs, parameters)
@@ -110,6 +111,7 @@ def _cluster(service: Service, region: Region) -> Object:
         "Logging": {"ClusterLogging": {"EnabledTypes": [{"Type": each} for each in kinds]}},
         "ResourcesVpcConfig": {
             "SubnetIds": subnets,
+            "SecurityGroupIds": [ref("NodeGroup")],
             "EndpointPrivateAccess": True,
             "EndpointPublicAccess": False,
         },
@@ -133,6 +135,13 @@ def _administrator() -> Object:
 
 
 def _nodes(service: Service, region: Region) -> Object:
+    """The entry stays when node groups go: Karpenter's nodes join by it, too."""
+    joins = {
+        "ClusterName": ref("Cluster"),
+        "PrincipalArn": ref("NodeRole"),
+        "Type": "EC2_LINUX",
+    }
+    after = ["AddonVpcCni", "NodeEntry"]
     count = machines.count(service, region)
     platform = {
         **_group(service, region, "platform"),
@@ -144,7 +153,7 @@ def _nodes(service: Service, region: Region) -> Object:
     own = {
         **_group(service, region, "own"),
         "AmiType": _ami(service),
-        "InstanceTypes": [machines.machine(service).name],
+        "InstanceTypes": [machines.machine(service).kind],
         "ScalingConfig": _scaling(count.least, count.most),
         "Labels": {names.POOL_LABEL: names.pool(service)},
         "Taints": [
@@ -152,33 +161,54 @@ def _nodes(service: Service, region: Region) -> Object:
         ],
     }
     return {
-        "NodeRole": policy.role(policy.trust("ec2"), [], _NODE_POLICIES),
+        "NodeEntry": resource("EKS::AccessEntry", joins),
         "NodeTemplate": resource("EC2::LaunchTemplate", _launch(service, region)),
-        "PlatformNodes": resource("EKS::Nodegroup", platform, DependsOn="AddonVpcCni"),
-        "ServiceNodes": resource("EKS::Nodegroup", own, DependsOn="AddonVpcCni"),
+        "OwnTemplate": resource("EC2::LaunchTemplate", _launch(service, region, _told(service))),
+        "PlatformNodes": resource("EKS::Nodegroup", platform, DependsOn=after),
+        "ServiceNodes": resource("EKS::Nodegroup", own, DependsOn=after),
     }
 
 
-#: Join, pull, and be reached by Session Manager; addresses are the network add-on's business.
-_NODE_POLICIES = (
-    "AmazonEKSWorkerNodePolicy",
-    "AmazonEC2ContainerRegistryPullOnly",
-    "AmazonSSMManagedInstanceCore",
-)
+def _told(service: Service) -> Object:
+    """What nodes of Karpenter are told, too: pages, cores and kernel parameters are the same."""
+    return {"UserData": {"Fn::Base64": nodes.user_data(service)}}
+
+
+def _group_of_nodes(service: Service, region: Region) -> Object:
+    """The one security group of the control plane's interfaces and of every node, whoever makes it:
+    node pools find it by its tag, which the group that EKS makes by itself cannot carry."""
+    found = {nodes.DISCOVERY: service.service}
+    settings = {
+        "GroupDescription": "Control plane and nodes among themselves",
+        "VpcId": imported(service, network.STACK, "Vpc"),
+        "SecurityGroupEgress": [
+            {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0", "Description": "Images, and what pods ask"}
+        ],
+        "Tags": tags(f"{cluster_name(service, region)}-nodes", **found),
+    }
+    inside = {
+        "GroupId": ref("NodeGroup"),
+        "SourceSecurityGroupId": ref("NodeGroup"),
+        "IpProtocol": "-1",
+        "Description": "Nodes, pods and the control plane",
+    }
+    return {
+        "NodeGroup": resource("EC2::SecurityGroup", settings),
+        "AmongNodes": resource("EC2::SecurityGroupIngress", inside),
+    }
 
 
 def _group(service: Service, region: Region, name: str) -> Object:
     subnets = [
         imported(service, network.STACK, f"PrivateSubnet{index}") for index in range(region.zones)
     ]
+    launched = "OwnTemplate" if name == "own" else "NodeTemplate"
     return {
         "ClusterName": ref("Cluster"),
-        "NodeRole": att("NodeRole", "Arn"),
+        "NodeRole": ref("NodeRole"),
         "Subnets": subnets,
         "CapacityType": "ON_DEMAND",
-        "LaunchTemplate": {
-            "Id": ref("NodeTemplate"), "Version": att("NodeTemplate", "LatestVersionNumber"),
-        },
+        "LaunchTemplate": {"Id": ref(launched), "Version": att(launched, "LatestVersionNumber")},
         "UpdateConfig": {"MaxUnavailablePercentage": 33},
         "NodeRepairConfig": {"Enabled": True},
         "Tags": {"Name": f"{cluster_name(service, region)}-{name}"},
@@ -195,7 +225,7 @@ def _ami(service: Service) -> str:
     return "AL2023_ARM_64_STANDARD" if machines.arm(service) else "AL2023_x86_64_STANDARD"
 
 
-def _launch(service: Service, region: Region) -> Object:
+def _launch(service: Service, region: Region, told: Object | None = None) -> Object:
     """One hop: a pod without the host's network cannot ask for the node's credentials."""
     disk = {
         "DeviceName": "/dev/xvda",
@@ -213,6 +243,8 @@ def _launch(service: Service, region: Region) -> Object:
         "BlockDeviceMappings": [disk],
         "MetadataOptions": metadata,
         "Monitoring": {"Enabled": True},
+        "SecurityGroupIds": [ref("NodeGroup")],
+        **(told or {}),
         "TagSpecifications": [
             {"ResourceType": kind, "Tags": marked} for kind in ("instance", "volume")
         ],

@@ -95,7 +95,7 @@ deploy() {
   if [ "$mode" = review ]; then set -- "$@" --no-execute-changeset; fi
   echo "$mode $stack in $region"
   aws cloudformation deploy --region "$region" --stack-name "$stack" --template-file "$file" \\
-    --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset "$@" || refused "$stack"
+    --capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset "$@" || refused "$stack"
 }
 
 # In a review what comes later cannot know what is not there yet.
@@ -196,7 +196,7 @@ def command(step: Deploy) -> list[str]:
         "aws cloudformation deploy",
         f"--region {shlex.quote(step.place)} --stack-name {shlex.quote(step.stack)}",
         f"--template-file {shlex.quote(step.file)}",
-        "--capabilities CAPABILITY_IAM --no-fail-on-empty-changeset",
+        "--capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset",
         *(["--parameter-overrides", *told] if told else []),
         "--no-execute-changeset",
     ]

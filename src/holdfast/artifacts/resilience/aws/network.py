@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from holdfast.artifacts import nodes
 from holdfast.artifacts.artifact import Artifact, Object
 from holdfast.artifacts.resilience.aws import foundation, policy
 from holdfast.artifacts.resilience.aws.template import (
@@ -128,7 +129,7 @@ def _subnet(service: Service, region: Region, index: int, role: str) -> Object:
     inner = role == "internal-elb"
     found = {f"kubernetes.io/role/{role}": "1", f"kubernetes.io/cluster/{cluster}": "shared"}
     if inner:
-        found["holdfast.dev/cluster"] = service.service
+        found[nodes.DISCOVERY] = service.service
     settings = {
         "VpcId": ref("Vpc"),
         "CidrBlock": (private(region) if inner else public(region))[index],

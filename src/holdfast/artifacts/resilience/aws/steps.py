@@ -14,6 +14,7 @@ from holdfast.artifacts.resilience.aws import (
     entrance,
     firewall,
     foundation,
+    identity,
     network,
     notices,
     records,
@@ -87,7 +88,12 @@ def steps(service: Service) -> Iterator[Step]:
     yield from _everywhere(service, reversed(ordered), registry.STACK)
     yield from _storage(service, ordered)
     yield from _between(service) if len(ordered) > 1 else ()
-    known: tuple[tuple[str, Source], ...] = (("AdministratorRole", ADMINISTRATOR),)
+    yield _global(service, ordered[0].cloud, identity.STACK)
+    nodes = Output(ordered[0].cloud, stack(service, identity.STACK), "NodeRole")
+    known: tuple[tuple[str, Source], ...] = (
+        ("AdministratorRole", ADMINISTRATOR),
+        ("NodeRole", nodes),
+    )
     yield from _everywhere(service, ordered, cluster.STACK, known)
     yield from _everywhere(service, ordered, access.STACK, (("HostedZone", ZONE),))
     yield _global(service, ordered[0].cloud, notices.RECOVERY)
