@@ -13,7 +13,7 @@ from holdfast.cli import cli
 from holdfast.spec.load import load_text
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
-PAGES = ("quickstart.md", "operations.md", "exit-codes.md", "render.md")
+PAGES = ("quickstart.md", "operations.md", "exit-codes.md", "render.md", "backup.md")
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -64,6 +64,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "scan": "Look for known vulnerabilities in the image",
         "registry": "Push, list, prune and copy images",
     },
+    "Recover": {
+        "backup": "Back a database up, prove it, give any second back",
+    },
     "Access": {
         "token": "Create, list and revoke tokens of the HTTP API",
         "completion": "Print the completion script of a shell",
