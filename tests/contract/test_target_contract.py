@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -24,10 +25,16 @@ from holdfast.spec.model import Service
 from holdfast.targets.base import Bundle, RawCounts, Refused
 from holdfast.targets.kubernetes.credentials import Fixed
 from holdfast.targets.kubernetes.kubeconfig import Cluster as ClusterAccess
-from holdfast.targets.kubernetes.kubeconfig import Trust
+from holdfast.targets.kubernetes.kubeconfig import Trust, locate
 from holdfast.targets.kubernetes.target import Access, KubernetesTarget
 from holdfast.targets.local import LocalTarget
 from holdfast.targets.simulated import VirtualClock, World, run_virtually
+from kubernetes_rig.api_server import Refused as Exists
+from kubernetes_rig.api_server import Server
+from kubernetes_rig.controllers import controllers
+from kubernetes_rig.crds import serve
+from kubernetes_rig.gateway import GatewayController
+from kubernetes_rig.nodes import CRASHES, READY, NodeAgent, add_node
 from kubernetes_simulated import cluster
 
 SERVER = """
@@ -167,6 +174,51 @@ class ClusterWithServices(Cluster):
     steer = "service"
 
 
+class RealCluster:
+    """The contract's stage over a real API server, with real controllers and no containers.
+
+    Who asks is the cluster's administrator; a node agent says what kubelets would, and a gateway
+    controller programs routes.
+    """
+
+    def __init__(self, directory: Path, server: Server) -> None:
+        self.directory, self.server = directory, server
+        self.space = f"contract-{next(RealCluster.numbers)}"
+        self.answered = 0
+
+    numbers = itertools.count()
+
+    def run(self, story):
+        with controllers(self.directory, self.server, scheduler=False):
+            agent = NodeAgent(self.server, self.space, places=("node-a", "node-b"))
+            with agent, GatewayController(self.server, self.space):
+                agent.rule = lambda pod: CRASHES if self.fate(pod) else READY
+                return asyncio.run(story(self))
+
+    def fate(self, pod):
+        told = {each["name"]: each.get("value") for each in pod["spec"]["containers"][0]["env"]}
+        return told.get("FATE")
+
+    def open(self):
+        environ = {"KUBECONFIG": str(self.server.kubeconfig(self.directory))}
+        access = Access("tests", lambda context: locate(context, environ), self.count)
+        return KubernetesTarget(access, LoopClock())
+
+    async def count(self, spec):
+        return {"v1": RawCounts(self.answered, 0, 0)}
+
+    def bundle(self, version, broken=False):
+        env = {"FATE": "crashes"} if broken else {}
+        given = {"namespace": self.space, "mesh": "none"}
+        return _bundle(version, "server", 8080, env=env, kubernetes=given)
+
+    async def ask(self, times):
+        self.answered += times
+
+    def clear(self):
+        """Its namespace is its own, and the server ends with the session."""
+
+
 def _bundle(version, command, port, env=None, start="cold", **more):
     service = Service.model_validate(
         {
@@ -189,12 +241,26 @@ def _bundle(version, command, port, env=None, start="cold", **more):
         ClusterWithServices,
         pytest.param(Local, marks=pytest.mark.live),
         pytest.param(Warm, marks=pytest.mark.live),
+        pytest.param(RealCluster, marks=pytest.mark.live),
     ]
 )
 def stage(request, tmp_path):
-    built = request.param(tmp_path)
+    given = (tmp_path,)
+    if request.param is RealCluster:
+        server = request.getfixturevalue("api_server")
+        serve(server, {f"gateway.networking.k8s.io/v1/{k}": True for k in ("HTTPRoute", "Gateway")})
+        nodes(server)
+        given = (tmp_path, server)
+    built = request.param(*given)
     yield built
     built.clear()
+
+
+def nodes(server):
+    """Endpoints are only made of pods whose nodes exist."""
+    for name in ("node-a", "node-b"):
+        with contextlib.suppress(Exists):
+            add_node(server, name)
 
 
 async def until(target, holds, within=15.0):

@@ -186,7 +186,8 @@ class Client:
                 if answer.status_code not in PASSING and not renewed:
                     raise failed
                 wait_s = 0.0 if renewed else _retry_after(answer)
-            if failures >= (self.limits.tries if request.again else 1):
+            harmless = request.again or wait_s == 0.0  # who was not known did nothing
+            if failures >= (self.limits.tries if harmless else 1):
                 raise failed
             await asyncio.sleep(pause(self.limits, failures, wait_s))
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from holdfast.spec.model import Service
 from holdfast.targets.base import Bundle, Refused
 from holdfast.targets.kubernetes import routes, wanted
 from holdfast.targets.kubernetes.client import Client
 from holdfast.targets.kubernetes.kinds import Object, kind_of, name_of
 
 
+async def settle(client: Client, spec: Service) -> None:
+    """What must be there before anything else of the service, the namespace first."""
+    for each in wanted.surroundings(spec):
+        await _ensure(client, each)
+
+
 async def prepare(client: Client, bundle: Bundle) -> None:
-    """What instances need is made where it is missing; the release itself is tried dry.
+    """The door is made where it is missing; the release itself is tried dry.
 
     Raises ``Refused``, with a code of ``FAILURES`` where the release can never start.
     """
     spec = bundle.service
-    for each in (*wanted.surroundings(spec), *wanted.door(spec)):
+    for each in wanted.door(spec):
         await _ensure(client, each)
     way = routes.way_of(spec)
     await client.get(way.kind, wanted.namespace(spec), spec.service)  # refused if not served

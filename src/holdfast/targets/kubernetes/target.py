@@ -20,7 +20,7 @@ from holdfast.targets.kubernetes.kubeconfig import Cluster, locate
 from holdfast.targets.kubernetes.lease import Hold, Seat
 from holdfast.targets.kubernetes.marks import hashed, release_of
 from holdfast.targets.kubernetes.performing import Performer
-from holdfast.targets.kubernetes.preparing import prepare
+from holdfast.targets.kubernetes.preparing import prepare, settle
 from holdfast.targets.kubernetes.shares import Acknowledged
 from holdfast.targets.kubernetes.sight import Seen, Sight
 from holdfast.targets.kubernetes.words import LastWords
@@ -71,6 +71,7 @@ class KubernetesTarget:
 
     async def prepare(self, bundle: Bundle) -> None:
         parts = await self._open(bundle.service)
+        await settle(parts.client, bundle.service)
         await parts.hold.take()
         await prepare(parts.client, bundle)
         self._bundles[bundle.release.id] = bundle
