@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -61,6 +62,18 @@ def add_node(
     merge = "merge-patch+json"
     server.ask("PATCH", f"/api/v1/nodes/{name}/status", {"status": status}, merge)
     server.ask("PATCH", f"/api/v1/nodes/{name}", {"spec": {"taints": None}}, merge)
+
+
+@contextmanager
+def nodes(server: Server, *names: str) -> Iterator[None]:
+    """Nodes for one block: endpoints of pods on nodes that do not exist are left out."""
+    for name in names:
+        add_node(server, name)
+    try:
+        yield
+    finally:
+        for name in names:
+            server.ask("DELETE", f"/api/v1/nodes/{name}")
 
 
 def is_ready(pod: Object) -> bool:

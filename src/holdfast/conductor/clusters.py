@@ -14,6 +14,9 @@ def cluster_target(holder: str, clock: Clock) -> Target:
     if importlib.util.find_spec("httpx2") is None:
         detail = "target kubernetes needs the client of its API, which is not installed"
         raise Rejected("no-client", detail, "pip install 'holdfast[kubernetes]'")
+    from holdfast.conductor.counted import Counted
     from holdfast.targets.kubernetes.target import Access, KubernetesTarget
 
-    return KubernetesTarget(Access(holder), clock)
+    counted = Counted(clock)
+    access = Access(holder, counters=counted.counters, uncount=counted.aclose)
+    return KubernetesTarget(access, clock)

@@ -6,7 +6,7 @@ Everything a successor needs stands in the cluster: letting go, or dying, stops 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -18,19 +18,26 @@ from holdfast.targets.kubernetes import drift, faults, routes, seen, wanted
 from holdfast.targets.kubernetes.client import Client
 from holdfast.targets.kubernetes.kubeconfig import Cluster, locate
 from holdfast.targets.kubernetes.lease import Hold, Seat
-from holdfast.targets.kubernetes.marks import hashed, release_of
+from holdfast.targets.kubernetes.marks import hashed, object_name, release_of
 from holdfast.targets.kubernetes.performing import Performer
 from holdfast.targets.kubernetes.preparing import prepare, settle
 from holdfast.targets.kubernetes.shares import Acknowledged
 from holdfast.targets.kubernetes.sight import Seen, Sight
 from holdfast.targets.kubernetes.words import LastWords
 
-Counters = Callable[[Service], Awaitable[Mapping[ReleaseId, RawCounts]]]
+#: Of the newest release and the names by which a source of metrics may know each release.
+Counters = Callable[[Bundle, Mapping[str, ReleaseId]], Awaitable[Mapping[ReleaseId, RawCounts]]]
 
 
-async def uncounted(spec: Service) -> Mapping[ReleaseId, RawCounts]:
+async def uncounted(
+    bundle: Bundle, releases: Mapping[str, ReleaseId]
+) -> Mapping[ReleaseId, RawCounts]:
     """Nobody counts requests here: the judge is told so, and never guesses."""
-    raise Unreachable(f"no source of metrics is known for {spec.service}")
+    raise Unreachable(f"no source of metrics is known for {bundle.service.service}")
+
+
+async def nothing() -> None:
+    """There is nothing to close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class Access:
     holder: str  # of leases; the same after a restart of the same conductor
     locate: Callable[[str | None], Cluster] = locate
     counters: Counters = uncounted
+    uncount: Callable[[], Awaitable[None]] = nothing  # lets the source of ``counters`` go
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,8 @@ class KubernetesTarget:
         await settle(parts.client, bundle.service)
         await parts.hold.take()
         await prepare(parts.client, bundle)
-        self._bundles[bundle.release.id] = bundle
+        self._bundles.pop(bundle.release.id, None)
+        self._bundles[bundle.release.id] = bundle  # the newest comes last
 
     async def observe(self) -> Look:
         if self._closed_by is not None:
@@ -111,9 +120,10 @@ class KubernetesTarget:
             await parts.performer.route(order, fence, there, bundles, known)
 
     async def counters(self) -> Mapping[ReleaseId, RawCounts]:
-        if self._opened is None:
+        if not self._bundles:
             return {}
-        return await self._access.counters(self._opened.spec)
+        newest = next(reversed(self._bundles.values()))
+        return await self._access.counters(newest, by_names(self._bundles.values()))
 
     def suffer(self, fault: Fault) -> AbstractAsyncContextManager[None]:
         if self._opened is None:
@@ -127,6 +137,7 @@ class KubernetesTarget:
             await parts.sight.aclose()
             await parts.hold.let_go()
             await parts.client.aclose()
+        await self._access.uncount()
 
     # ---- parts ----------------------------------------------------------------------------------
 
@@ -182,6 +193,19 @@ class KubernetesTarget:
         words = LastWords(client, wanted.namespace(spec))
         hold = Hold(client, self._clock, seat)
         return Opened(spec, client, hold, sight, shares, performer, words)
+
+
+def by_names(bundles: Iterable[Bundle]) -> dict[str, ReleaseId]:
+    """Releases by everything a label may call them: a version only where one release has it."""
+    found: dict[str, ReleaseId] = {}
+    versions: dict[str, set[ReleaseId]] = {}
+    for bundle in bundles:
+        release = bundle.release
+        versions.setdefault(release.version, set()).add(release.id)
+        address = object_name(bundle.service.service, release.id)
+        found |= {name: release.id for name in (release.id, hashed(release.id), address)}
+    sole = {version: next(iter(ids)) for version, ids in versions.items() if len(ids) == 1}
+    return sole | found
 
 
 def _check_same(first: Service, spec: Service) -> None:
