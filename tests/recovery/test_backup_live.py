@@ -77,13 +77,9 @@ def rows(cluster) -> list[list[str]]:
 def restored(told, target, into, tools):
     repository, key = told[:2]
     done = restore(repository, key, target, into, tools)
-    with recovered_again(done.directory, tools) as cluster:
-        return rows(cluster)
-
-
-def recovered_again(directory, tools):
-    """What a person does after a restore: starts it."""
-    return recovered(directory, tools)
+    # What a person does after a restore: starts it.
+    with recovered(done.directory, tools, done.plan.base.superuser) as cluster:
+        return rows(type(cluster)(tools, f"{cluster.database} dbname=postgres"))
 
 
 def test_a_restore_to_a_marker_gives_back_exactly_the_rows_of_that_moment(told, into, tools):

@@ -41,8 +41,11 @@ def stored(path):
 def base(number, at=None, timeline=1):
     at = float(number * 10) if at is None else at
     start = number * SIZE + 40
-    return Base(at, f"b{number}", at - 1, timeline, start, start + 300, SIZE, "15.18", "7",
-                stored(f"base/b{number}"))  # fmt: skip
+    whole = stored(f"base/b{number}")
+    stop = start + 300
+    return Base(
+        at, f"b{number}", at - 1, timeline, start, stop, SIZE, "15.18", "postgres", "7", whole
+    )
 
 
 def segment(number, timeline=1, until=0, at=None):

@@ -44,6 +44,7 @@ class Base:
     stop: int
     segment_size: int
     server: str  # version, e.g. "15.18"
+    superuser: str  # whom the cluster was made by; a restored server can be asked as that role
     system: str  # the cluster's identifier: log of another cluster does not fit
     stored: Stored
 

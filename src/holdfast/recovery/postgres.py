@@ -29,6 +29,12 @@ _SEGMENT = re.compile(r"[0-9A-F]{24}")
 _HISTORY = re.compile(r"[0-9A-F]{8}\.history")
 _START = re.compile(r"write-ahead log start point: (\S+) on timeline (\d+)")
 _STOP = re.compile(r"write-ahead log end point: (\S+)")
+_WHAT_IT_IS = """
+    SELECT current_setting('server_version'),
+           (SELECT rolname FROM pg_roles WHERE oid = 10),
+           (SELECT system_identifier FROM pg_control_system()),
+           (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size')
+"""
 #: ``pg_receivewal`` looks at what is there to know where to go on.
 _KEPT_IN_SPOOL = 2
 
@@ -58,15 +64,22 @@ def take_base(cluster: Cluster, repository: Repository, progress: Callable[[int]
     recipients = repository.recipients()
     began = time.time()
     identity = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(began))
-    server, system, size = cluster.ask(
-        "SELECT current_setting('server_version'), (SELECT system_identifier FROM "
-        "pg_control_system()), (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size')"
-    )[0]
+    server, superuser, system, size = cluster.ask(_WHAT_IT_IS)[0]
     with _base_stream(cluster) as stream:
         stored = repository.store(f"base/{identity}", _Watched(stream, progress), recipients)
         start, timeline, stop = stream.points()
     base = Base(
-        time.time(), identity, began, timeline, start, stop, int(size), server, system, stored
+        time.time(),
+        identity,
+        began,
+        timeline,
+        start,
+        stop,
+        int(size),
+        server,
+        superuser,
+        system,
+        stored,
     )
     repository.record(base)
     cluster.one("SELECT pg_switch_wal()")  # so that the log it needs is soon whole

@@ -33,7 +33,6 @@ from holdfast.recovery.trouble import BackupTrouble, Damaged, ToolTrouble
 
 _LOG = ".holdfast-log"  # below the data directory, which is where PostgreSQL's commands run
 _START_WITHIN_S = 3600
-SUPERUSER = "postgres"  # the scratch server is asked as this role
 _NOT_YET = re.compile(r"the database system is (starting up|not (yet )?accepting connections)")
 _MINE = "# from here on by holdfast backup restore\n"
 
@@ -60,7 +59,7 @@ def restore(
     _room_for(plan, into)
     lay_out(repository, key, plan, into)
     fetched = time.monotonic() - began
-    with recovered(into, tools):
+    with recovered(into, tools, plan.base.superuser):
         writable = time.monotonic() - began
     _tidy(into)
     return Restored(into, plan, fetched, writable)
@@ -82,7 +81,7 @@ def prove(
     with _scratch() as into:
         try:
             lay_out(repository, key, plan, into)
-            with recovered(into, tools) as cluster:
+            with recovered(into, tools, plan.base.superuser) as cluster:
                 seconds = time.monotonic() - began
                 compared, differences = compare(cluster, plan)
         except BackupTrouble as error:
@@ -98,7 +97,7 @@ def read_whole(cluster: Cluster, _plan: Restore) -> tuple[int, tuple[str, ...]]:
     compared = 0
     differences: list[str] = []
     for (name,) in cluster.ask(names):
-        words = (f"{cluster.database} dbname={name}", "-Fc", "--no-sync", "-f", os.devnull)
+        words = (f"{cluster.database} dbname={_word(name)}", "-Fc", "--no-sync", "-f", os.devnull)
         try:
             cluster.tools.run("pg_dump", "--no-password", "-d", *words, user=server_user())
             compared += 1
@@ -224,7 +223,7 @@ def _utc(seconds: float) -> str:
 
 
 @contextmanager
-def recovered(into: Path, tools: Tools) -> Iterator[Cluster]:
+def recovered(into: Path, tools: Tools, role: str) -> Iterator[Cluster]:
     """The server, recovered and writable, on a socket that only this user's processes reach."""
     user = server_user()
     with tempfile.TemporaryDirectory(prefix="holdfast-pg-") as sockets:
@@ -236,12 +235,18 @@ def recovered(into: Path, tools: Tools) -> Iterator[Cluster]:
         try:
             with _as_told(said):
                 tools.run("pg_ctl", "start", *words, user=user)
-                cluster = Cluster(tools, f"host={sockets} user={SUPERUSER} dbname=postgres")
+                cluster = Cluster(tools, f"host={sockets} user={_word(role)} dbname=template1")
                 _await_writable(cluster)
             yield cluster
         finally:
             with contextlib.suppress(ToolTrouble):
                 tools.run("pg_ctl", "stop", "-D", str(into), "-m", "fast", "-w", user=user)
+
+
+def _word(text: str) -> str:
+    """One value of a connection string."""
+    quoted = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{quoted}'"
 
 
 @contextmanager
