@@ -33,7 +33,8 @@ TEMPLATES = (
     ("observability/alertmanager/", "receivers"),
     ("observability/base/alert-routes.yaml", "receivers"),
     ("delivery/argocd/applicationsets.yaml", "template"),
-    ("delivery/argocd/notifications.yaml", "data"),
+    ("delivery/argocd/argocd-notifications-cm.yaml", "data"),
+    ("delivery/flagger/metrictemplates.yaml", "query"),
     ("kubernetes/platform/prometheus-adapter.yaml", "data"),
     ("resilience/security/secrets.yaml", "template"),
 )
@@ -104,6 +105,11 @@ def test_templates_of_others_get_no_action(pair):
             opened, closed = ("<<", ">>") if "adapter" in path else ("{{", "}}")
             found = leaf.replace(NEUTRAL_GO, "").split(opened)[1:]
             assert not [each for each in found if MARK in each.split(closed)[0]], (path, place)
+
+
+def test_the_places_of_templates_are_places_of_files():
+    paths = [path for form in FORMS for path in hostile.attacked(form, "quotes")]
+    assert all(any(path.startswith(start) for path in paths) for start, _field in TEMPLATES)
 
 
 def test_nothing_of_a_person_is_substituted_by_cloudformation(pair):

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 
-import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,11 +15,14 @@ from holdfast.artifacts.catalog import render
 from holdfast.spec.load import load
 from holdfast.spec.model import Service
 
-DIGEST = (
-    "import sys; from pathlib import Path; from holdfast.artifacts.catalog import render;"
-    "from holdfast.spec.load import load;"
-    "print(render(load(Path(sys.argv[1]))).manifest().artifact.body['digest'])"
-)
+DIGESTS = """
+import sys
+from pathlib import Path
+from holdfast.artifacts.catalog import render
+from holdfast.spec.load import load
+for path in sys.argv[1:]:
+    print(render(load(Path(path))).manifest().artifact.body["digest"])
+"""
 HOSTILE = st.one_of(
     st.sampled_from([
         "'", '"', "a'b\"c", "`id`", "$(id)", "${{ github.token }}", "{{ .Values.x }}", "%{x}",
@@ -31,17 +33,17 @@ HOSTILE = st.one_of(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SPECS)
-def test_other_processes_with_other_hashes_render_the_same_bytes(name):
-    digests = {
+def test_other_processes_with_other_hashes_render_the_same_bytes():
+    """Golden trees hold the same bytes on every version of Python that the tests are run on."""
+    said = {
         subprocess.run(
-            [sys.executable, "-c", DIGEST, str(SPECS[name])],
+            [sys.executable, "-c", DIGESTS, *map(str, SPECS.values())],
             env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
         ).stdout
-        for seed in ("0", "1", "4242")
+        for seed in ("0", "4242")
     }  # fmt: skip
-    own = render(load(SPECS[name])).manifest().artifact.body
-    assert digests == {f"{own['digest']}\n"}
+    own = [render(load(path)).manifest().artifact.body for path in SPECS.values()]
+    assert said == {"".join(f"{each['digest']}\n" for each in own)}
 
 
 @settings(max_examples=25, deadline=None)
