@@ -42,6 +42,7 @@ class Server:
     faults: list[Fault] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)  # pod name -> what it printed
     tokens: set[str] = field(default_factory=set)  # empty: everybody is known
+    forbidden: set[tuple[str, str]] = field(default_factory=set)  # (verb, plural) of reviews
     unserved: set[str] = field(default_factory=set)  # plurals of kinds that are not installed
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -110,7 +111,9 @@ class Server:
         if at.endswith("/log"):
             return 200, self.logs.get(at.split("/")[-2], "")
         if request.method == "POST" and request.body["kind"] == "SelfSubjectAccessReview":
-            return 201, {**request.body, "status": {"allowed": True}}
+            wanted = request.body["spec"]["resourceAttributes"]
+            allowed = (wanted["verb"], wanted["resource"]) not in self.forbidden
+            return 201, {**request.body, "status": {"allowed": allowed}}
         if request.method == "GET":
             return (200, store.get(at)) if _is_object(at) else (200, self._list(request))
         if request.method == "DELETE":

@@ -11,38 +11,27 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from holdfast.cli.finding import Finding
 from holdfast.cli.options import Where
 from holdfast.cli.reach import home_of, reach, spec_path
 from holdfast.runtime.home import Home, UnsafeHome, check_private
+
+if TYPE_CHECKING:
+    from holdfast.spec.model import Service
 
 OPEN_FILES_WANTED = 16_384
 DISK_WANTED = 1 << 30
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One checked thing. ``costs`` and ``fix`` are empty where nothing is wrong."""
-
-    subject: str
-    mark: Literal["ok", "warn", "fail"]
-    says: str
-    costs: str = ""
-    fix: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
 def examine(where: Where) -> list[Finding]:
     """All findings. A check that cannot be made is a finding itself, never a crash."""
     checks: tuple[Callable[[Where], Iterator[Finding]], ...] = (
-        _python, _envoy, _open_files, _sysctls, _disk, _clock, _home, _conductor, _port, _ledger,
-        _optional,
+        _python, _envoy, _open_files, _sysctls, _disk, _clock, _home, _conductor, _port, _cluster,
+        _ledger, _optional,
     )  # fmt: skip
     findings: list[Finding] = []
     for check in checks:
@@ -66,6 +55,8 @@ def _python(where: Where) -> Iterator[Finding]:
 
 
 def _envoy(where: Where) -> Iterator[Finding]:
+    if _on_cluster(where):
+        return  # the cluster has a data plane of its own
     path = envoy_path()
     if path is None:
         costs = "no traffic can be served: Envoy is the data plane of the local target"
@@ -189,7 +180,7 @@ def _conductor(where: Where) -> Iterator[Finding]:
 
 def _port(where: Where) -> Iterator[Finding]:
     port = _wanted_port(where)
-    if port is None:
+    if port is None or _on_cluster(where):
         return
     if _is_free(port):
         yield Finding("port", "ok", f"{port} is free")
@@ -201,13 +192,37 @@ def _port(where: Where) -> Iterator[Finding]:
         yield Finding("port", "fail", f"{port} belongs to another program", costs, fix)
 
 
-def _wanted_port(where: Where) -> int | None:
+def _cluster(where: Where) -> Iterator[Finding]:
+    spec = _spec(where)
+    if spec is not None and _on_cluster(where):
+        from holdfast.cli.cluster_checks import cluster
+
+        yield from cluster(spec)
+
+
+def _on_cluster(where: Where) -> bool:
+    """A spec that cannot be read says nothing; ``holdfast validate`` says why."""
+    from holdfast.spec.problem import Invalid
+
+    try:
+        spec = _spec(where)
+    except Invalid:
+        return False
+    return spec is not None and spec.target == "kubernetes"
+
+
+def _spec(where: Where) -> Service | None:
     path = spec_path(where)
     if path is None:
         return None
     from holdfast.spec.load import load
 
-    return load(path).traffic.port
+    return load(path)
+
+
+def _wanted_port(where: Where) -> int | None:
+    spec = _spec(where)
+    return spec.traffic.port if spec is not None else None
 
 
 def _endpoints(where: Where) -> list[str | None]:

@@ -10,7 +10,7 @@ from holdfast.cli import printing
 from holdfast.cli.options import Where, at_home
 
 if TYPE_CHECKING:
-    from holdfast.cli.checks import Finding
+    from holdfast.cli.finding import Finding
 
 _TONE = {"ok": "good", "warn": "wait", "fail": "bad"}
 
