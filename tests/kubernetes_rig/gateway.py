@@ -41,8 +41,8 @@ class GatewayController(Resident):
         self._done: dict[str, int] = {}
 
     def weights(self, route: str = "") -> dict[str, int]:
-        """What the data plane has now."""
-        found = [each for each in self.programmed if route in ("", each.route)]
+        """What the data plane has now, of the last route that has backends."""
+        found = [e for e in self.programmed if route in ("", e.route) and e.weights]
         return dict(found[-1].weights) if found else {}
 
     def lives(self, api: Api) -> Iterator[Any]:
