@@ -10,26 +10,10 @@ import pytest
 from holdfast.rollout.commands import Abort, Approve
 from holdfast.rollout.model import Ending
 from holdfast.targets.kubernetes.marks import object_name
-from kubernetes_rig.controllers import controllers
 from kubernetes_rig.meter import Meter
-from kubernetes_rig.nodes import nodes
-from kubernetes_rig.stage import NODES, held, stage
+from kubernetes_rig.stage import held
 
 pytestmark = pytest.mark.live
-_COUNT = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def cluster(api_server, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("controllers")
-    with nodes(api_server, *NODES), controllers(folder, api_server, scheduler=False):
-        yield api_server
-
-
-@pytest.fixture
-def shop(cluster, tmp_path):
-    with stage(cluster, tmp_path, f"shop-{next(_COUNT)}") as shop:
-        yield shop
 
 
 def test_ten_instances_are_replaced_with_never_fewer_than_ten_ready_nor_more_than_twelve(shop):
