@@ -53,7 +53,10 @@ def _size(deployment: Object) -> str | None:
     ordered, there = size_of(deployment), deployment.get("spec", {}).get("replicas", 1)
     if ordered is None or ordered == there:
         return None
-    who = _who(hands(deployment, "spec", "replicas"))
+    writers = hands(deployment, "spec", "replicas")
+    if writers and not _others(writers):
+        return None  # an autoscaler's, or ours in proportion to one
+    who = _who(writers)
     what = f"spec.replicas of Deployment {name_of(deployment)}"
     return f"{who} changed {what} from {ordered} to {there}"
 

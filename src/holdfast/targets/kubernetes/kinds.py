@@ -46,6 +46,7 @@ PRIORITY = Kind("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", name
 ENDPOINTS = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
 GATEWAY = Kind("gateway.networking.k8s.io/v1", "Gateway", "gateways")
 HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 GRPC_ROUTE = Kind("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes")
@@ -57,7 +58,7 @@ ACCESS_REVIEW = Kind(
 
 _KNOWN = (
     POD, SERVICE, ACCOUNT, NAMESPACE, DEPLOYMENT, PRIORITY, ENDPOINTS, LEASE, AUTOSCALER,
-    GATEWAY, HTTP_ROUTE, GRPC_ROUTE, VIRTUAL_SERVICE, ACCESS_REVIEW,
+    SCALED_OBJECT, GATEWAY, HTTP_ROUTE, GRPC_ROUTE, VIRTUAL_SERVICE, ACCESS_REVIEW,
 )  # fmt: skip
 _BY_NAME = {(kind.version, kind.name): kind for kind in _KNOWN}
 

@@ -30,6 +30,7 @@ from holdfast.targets.kubernetes.marks import (
 )
 from holdfast.targets.kubernetes.ownership import applied
 from holdfast.targets.kubernetes.routes import Stamp, Way
+from holdfast.targets.kubernetes.scaler import following, freeze, grown, in_proportion, kind_for
 from holdfast.targets.kubernetes.seen import fleets
 from holdfast.targets.kubernetes.shares import Acknowledged, carried
 from holdfast.targets.kubernetes.sight import Seen, Sight
@@ -64,18 +65,20 @@ class Performer:
     async def _resize(
         self, order: Scale, fence: int, bundle: Bundle | None, known_drift: bool, there: Seen
     ) -> None:
-        if bundle is not None:
-            await self._address(bundle)
         space, name = self._space, object_name(self._way.service, order.release)
+        if bundle is not None:
+            await freeze(self._client, bundle.service, space, name, there)
+            await self._address(bundle)
         found = await self._client.get(DEPLOYMENT, space, name)
+        size = in_proportion(order.size, name, there)
         if found is None:
             if bundle is None:
                 raise Refused("unprepared", f"{order.release} was not prepared")
-            made = await self._client.apply(wanted.deployment(bundle, order.size, fence))
+            made = await self._client.apply(wanted.deployment(bundle, order.size, fence, size))
         else:
             self._check_fence(found, fence)
-            size = max(order.size, _grown(found, there))
-            body = _over(found, wanted.sized(applied(found, MANAGER), size, fence))
+            size = max(size, grown(found, there))
+            body = _over(found, wanted.sized(applied(found, MANAGER), order.size, fence, size))
             force = known_drift or not drift.of_deployments([found], there.autoscalers.values())
             made = await self._client.apply(body, force=force)
         self._sight.deployments.put(made)
@@ -131,6 +134,7 @@ class Performer:
         self._sight.route.put(made)
         if self._way.kind is not SERVICE:
             await self._point(spec, order.weights)
+        await self._follow(spec, order.weights)
         self._routed = (order, fence, spec)
 
     def _body(
@@ -168,6 +172,12 @@ class Performer:
         except Clashes as clashes:
             log.warning("the plain Service was left alone: %s", clashes.detail)
 
+    async def _follow(self, spec: Service, weights: Weights) -> None:
+        """The release that has all the traffic is the one that is scaled by it."""
+        alone = [release for release, weight in weights if weight == 100]
+        if alone and kind_for(spec) is not None:
+            await self._client.apply(following(spec, alone[0]), force=True)
+
     # ---- fencing
 
     @property
@@ -196,18 +206,12 @@ def _over(found: Object, body: Object) -> Object:
 
 def _stands(known: Object | None, size: int, fence: int, there: Seen) -> bool:
     """Whether it was ordered already, and is so."""
-    if known is None or generation_of(known) != fence:
+    if known is None or generation_of(known) != fence or size_of(known) != size:
         return False
     now = int(known.get("spec", {}).get("replicas") or 0)
-    if _grown(known, there):
+    if grown(known, there):
         return now >= size
-    return now == size and size_of(known) == size
-
-
-def _grown(found: Object, there: Seen) -> int:
-    """What an autoscaler made of it: that is a floor, never taken back by us."""
-    scaled = {drift.scale_target(each) for each in there.autoscalers.values()}
-    return int(found["spec"].get("replicas") or 0) if name_of(found) in scaled else 0
+    return now == in_proportion(size, name_of(known), there)
 
 
 def _shaping(weights: Weights, bundles: list[Bundle]) -> Service:

@@ -13,6 +13,7 @@ from holdfast.targets.kubernetes import kinds
 from holdfast.targets.kubernetes.client import Client
 from holdfast.targets.kubernetes.kinds import Kind, Object
 from holdfast.targets.kubernetes.routes import way_of
+from holdfast.targets.kubernetes.scaler import kind_for
 from holdfast.targets.kubernetes.wanted import namespace
 
 FOLLOW = ("list", "watch")
@@ -53,6 +54,8 @@ def rights(spec: Service) -> tuple[Right, ...]:
     ]
     if way.kind is not kinds.SERVICE:
         found.append(Right(way.kind, routes))
+    if (scaler := kind_for(spec)) is not None:
+        found.append(Right(scaler, APPLY))
     if way.name == "gateway":
         found.append(Right(kinds.GATEWAY, APPLY, optional=True))
     return tuple(found)

@@ -17,7 +17,7 @@ from holdfast.targets.kubernetes.kinds import Object, name_of
 from holdfast.targets.kubernetes.marks import GENERATION, HASH, RELEASE, SIZE, hashed, object_name
 
 
-def deployment(bundle: Bundle, size: int, generation: int) -> Object:
+def deployment(bundle: Bundle, size: int, generation: int, replicas: int | None = None) -> Object:
     """The instances of one release. Their template is written once and never again."""
     made = workload.deployment(_versioned(bundle))
     _mark(made, bundle.release)
@@ -27,15 +27,15 @@ def deployment(bundle: Bundle, size: int, generation: int) -> Object:
     spec["template"]["metadata"]["labels"] |= mark
     noted = spec["template"]["metadata"].setdefault("annotations", {})
     noted[RELEASE] = bundle.release.id
-    return sized(made, size, generation)
+    return sized(made, size, generation, replicas)
 
 
-def sized(found: Object, size: int, generation: int) -> Object:
-    """The same Deployment with another number of instances."""
+def sized(found: Object, size: int, generation: int, replicas: int | None = None) -> Object:
+    """The same Deployment with another size; ``replicas``: what an autoscaler makes of it."""
     changed = copy.deepcopy(found)
     noted = changed["metadata"].setdefault("annotations", {})
     noted |= {SIZE: str(size), GENERATION: str(generation)}
-    changed.setdefault("spec", {})["replicas"] = size
+    changed.setdefault("spec", {})["replicas"] = size if replicas is None else replicas
     return changed
 
 
