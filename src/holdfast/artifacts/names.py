@@ -20,6 +20,7 @@ REGION_LABEL = "holdfast.dev/region"
 POOL_LABEL = "holdfast.dev/pool"
 #: Where queries are asked: the Service that the Prometheus operator makes for its instances.
 PROMETHEUS = "http://prometheus-operated.monitoring.svc:9090"
+_INTERPRETED = {"python": 120_000_000, "node": 200_000_000}
 _LANGUAGES = {
     "python": "python", "uvicorn": "python", "gunicorn": "python", "granian": "python",
     "node": "node", "npm": "node", "cargo": "rust", "go": "go",
@@ -155,6 +156,13 @@ def language(service: Service) -> str:
     words = command(service)
     program = words[0].rpartition("/")[2] if words else ""
     return _LANGUAGES.get(program.rstrip("0123456789."), "generic")
+
+
+def budget(service: Service) -> int:
+    """The unpacked size in bytes that an image may have. Distroless images are smaller than those
+    of distributions, but Node alone is 141 MB (labs.iximiuz.com, Node.js container images)."""
+    usual = _INTERPRETED.get(language(service), 50_000_000)
+    return usual if service.image.budget is None else service.image.budget
 
 
 def primary(service: Service) -> Region:

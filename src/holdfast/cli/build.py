@@ -143,6 +143,7 @@ def _tell_calls(name: str, calls: list[list[str]], json_wanted: bool) -> None:
 
 
 def _judged(wish: Wish, made: Rendered, name: str) -> int:
+    from holdfast.artifacts import names
     from holdfast.supply.images.contents import look
     from holdfast.supply.images.layout import Layout
     from holdfast.supply.images.promises import broken
@@ -151,7 +152,8 @@ def _judged(wish: Wish, made: Rendered, name: str) -> int:
     found = [look(layout, image) for image in layout.images()]
     image = made.service.image
     kept = wish.target == "runtime"
-    failed = [b for each in found for b in broken(each, image.budget, image.user)] if kept else []
+    most = names.budget(made.service)
+    failed = [b for each in found for b in broken(each, most, image.user)] if kept else []
     told = {"builder": name, "directory": str(wish.output), "digest": layout.top().digest}
     if wish.json_wanted:
         say_json(

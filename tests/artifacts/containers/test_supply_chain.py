@@ -13,6 +13,7 @@ import pytest
 import upstream
 from container_files import body, of_language, rendered
 
+from holdfast.artifacts import names
 from holdfast.artifacts.containers.dockerfile import TARGETS
 from holdfast.spec.load import load_text
 from holdfast.spec.problem import Invalid
@@ -264,3 +265,18 @@ def test_names_that_a_registry_would_refuse_are_refused_in_the_spec(key, wrong):
     with pytest.raises(Invalid) as refused:
         spec(f"image: {{{key}: {wrong}}}\n")
     assert f"image.{key}" in str(refused.value)
+
+
+@pytest.mark.req("T5")
+@pytest.mark.parametrize(
+    ("command", "more", "bytes_"),
+    [
+        ("./shop", "", 50_000_000),
+        ("cargo run", "", 50_000_000),
+        ("python shop.py", "", 120_000_000),
+        ("node shop.js", "", 200_000_000),
+        ("node shop.js", "image: {budget: 150MB}", 150_000_000),
+    ],
+)
+def test_the_budget_is_one_that_the_languages_interpreter_leaves_room_in(command, more, bytes_):
+    assert names.budget(load_text(f"service: shop\nrun: {command}\n{more}")) == bytes_

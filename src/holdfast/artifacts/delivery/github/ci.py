@@ -115,7 +115,7 @@ def _test(service: Service) -> Object:
 
 
 def _build(service: Service) -> Object:
-    env = {"VERSION": "ci", "ARCH": "${{ matrix.arch }}", "BUDGET": str(service.image.budget)}
+    env = {"VERSION": "ci", "ARCH": "${{ matrix.arch }}", "BUDGET": str(names.budget(service))}
     return steps.job(
         "Image for ${{ matrix.arch }}",
         [steps.checkout(), steps.buildx(), steps.run("Build and weigh", _BUILD, env)],

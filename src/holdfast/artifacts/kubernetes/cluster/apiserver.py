@@ -31,7 +31,8 @@ def render(service: Service) -> Iterable[Artifact]:
     yield Artifact(
         f"{CLUSTER}/encryption.yaml",
         encryption(),
-        "Secrets are stored encrypted, with a key that never leaves the key store.",
+        "Secrets are stored encrypted, with a key that never leaves the key store. Every control "
+        f"plane needs its KMS v2 plugin on {SOCKET}/socket.sock first: see the guide on rendering.",
         (),
         ("T31",),
     )
@@ -111,7 +112,12 @@ def _of(group: str, *resources: str) -> Object:
 
 
 def encryption() -> Object:
-    """What was stored in the clear before stays readable until it is written again."""
+    """What was stored in the clear before stays readable until it is written again.
+
+    The plugin is of the key store's maker and runs beside the API server, as a static pod or a unit
+    of systemd, before it starts; there is no image of it that could be named here for all
+    (kubernetes.io, Using a KMS provider).
+    """
     kms = {
         "apiVersion": "v2",
         "name": "holdfast",
