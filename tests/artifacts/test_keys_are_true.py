@@ -43,6 +43,12 @@ MORE = (
     "run: a\nresilience: {database: none}\nkubernetes: {workload: stateful}",
     "run: {command: a, secrets: {TOKEN: env:TOKEN}}",
     "run: a\nresilience: {cdn: false}",
+    "run: a\nrollout: {strategy: canary, approvals: 1}\ndelivery: {flagger: true}\n"
+    "traffic: {balance: ring-hash, hash_header: x-a}",
+    "run: a\nrollout: {strategy: canary, steps: [{weight: 5, approvals: 1}, 100]}\n"
+    "delivery: {flagger: true}\nkubernetes: {ingress: nginx}",
+    "run: a\nrollout: {strategy: canary}\nkubernetes: {ingress: nginx}\n"
+    "traffic: {balance: ring-hash, hash_header: x-a, idempotent: true, try_timeout: 1s}",
     "run: a\nresilience: {waf: false}",
     "run: a\nresilience: {database: none, cache: none, queue: none}",
 )

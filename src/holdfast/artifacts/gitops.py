@@ -22,8 +22,9 @@ def arranged(artifacts: Iterable[Artifact], service: Service) -> Iterator[Artifa
         paths.add(path)
         yield replace(artifact, path=path)
     for region in service.regions:
-        if f"kubernetes/overlays/{region.name}/kustomization.yaml" in paths:
-            yield _app(region.name)
+        folder = "delivery/flagger/overlays" if service.delivery.flagger else "kubernetes/overlays"
+        if f"{folder}/{region.name}/kustomization.yaml" in paths:
+            yield _app(region.name, folder)
 
 
 def original(path: str) -> str:
@@ -32,15 +33,15 @@ def original(path: str) -> str:
     return path if workflows == path else _WORKFLOWS + workflows
 
 
-def _app(region: str) -> Artifact:
+def _app(region: str, folder: str) -> Artifact:
     return Artifact(
         path=f"{_APPS}/{region}/kustomization.yaml",
         body={
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
-            "resources": [f"../../kubernetes/overlays/{region}"],
+            "resources": [f"../../{folder}/{region}"],
         },
         about=f"What Argo CD syncs to {region}.",
-        keys=("regions",),
+        keys=("regions", "delivery.flagger"),
         rows=("T62",),
     )

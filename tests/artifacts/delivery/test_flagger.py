@@ -20,7 +20,7 @@ WAYS = [("istio", "gateway"), ("none", "nginx"), ("none", "traefik"), ("none", "
 
 
 def queries(service):
-    found = artifact(service, "flagger/metrictemplates.yaml").objects()
+    found = artifact(service, "flagger/base/metrictemplates.yaml").objects()
     said = {each["metadata"]["name"]: each["spec"]["query"] for each in found}
     return {name: query.replace("{{ target }}", "shop") for name, query in said.items()}
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from holdfast.artifacts import names
 from holdfast.artifacts.artifact import Artifact, Object
 from holdfast.artifacts.delivery import notifications, projects, waves
-from holdfast.artifacts.delivery.objects import ARGOCD, FOLDER, owned
+from holdfast.artifacts.delivery.objects import ARGOCD, FLAGGER_OVERLAYS, FOLDER, owned
 from holdfast.spec.model import Service
 from holdfast.spec.production.regions import Region
 
@@ -30,11 +30,12 @@ SHARED = {
 OWN = {"observability": "observability/base", "resilience": "resilience/overlays/*"}
 PARTS = SHARED | OWN
 SERVICE_PART = "kubernetes/overlays/*"
+FLAGGER_PART = f"{FLAGGER_OVERLAYS}/*"
 #: The same where the set is at the top of its repository (``holdfast render --gitops``).
 SERVICE_APP = "apps/*"
 _KEYS = (
     "service", "kubernetes.namespace", "delivery.repository", "delivery.branch", "delivery.path",
-    "delivery.platform", "rollout.deadline", "kubernetes.workload", *waves.KEYS,
+    "delivery.platform", "delivery.flagger", "rollout.deadline", "kubernetes.workload", *waves.KEYS,
 )  # fmt: skip
 #: Workload -> the kind whose number of replicas an autoscaler owns.
 _SCALED = {"deployment": "Deployment", "stateful": "StatefulSet"}
@@ -68,13 +69,19 @@ def _root(service: Service) -> str:
 
 def _in_waves(service: Service) -> Object:
     template = _template(service, service.service, service.service)
-    spec = _spec(service, SERVICE_PART if _root(service) else SERVICE_APP, template)
+    spec = _spec(service, _part(service), template)
     spec["strategy"] = {
         "type": "RollingSync",
         "deletionOrder": "Reverse",
         "rollingSync": {"steps": [_wave(region) for region in waves.waves(service)]},
     }
     return _set(service, service.service, spec)
+
+
+def _part(service: Service) -> str:
+    if not _root(service):
+        return SERVICE_APP
+    return FLAGGER_PART if service.delivery.flagger else SERVICE_PART
 
 
 def _at_once(service: Service, part: str) -> Object:

@@ -9,7 +9,8 @@ times the old release's rate, in standard deviations of a Poisson count, against
 - ``alpha`` is of each look, not of the whole rollout; there is no keep_warm and no bake, and a
   promotion copies the release into new pods;
 - a source that is silent counts as a failed look: as many are borne as ``source_down`` has;
-- a StatefulSet cannot be a target, and a rolling update is Kubernetes' own: nothing is rendered.
+- a StatefulSet cannot be a target, a rolling update is Kubernetes' own, and of TCP nothing can be
+  judged request by request: nothing is rendered.
 
 ``warm_up`` is kept out by a window that is shorter than the interval.
 Sources: Flagger v1.44, ``pkg/controller``, Metrics Analysis, Webhooks.
@@ -21,7 +22,7 @@ import math
 from collections.abc import Iterable, Iterator
 from statistics import NormalDist
 
-from holdfast.artifacts import names
+from holdfast.artifacts import calls, names
 from holdfast.artifacts.artifact import Artifact, Object
 from holdfast.artifacts.delivery.objects import FLAGGER, owned
 from holdfast.artifacts.signals import Source, source
@@ -31,8 +32,9 @@ _GATE = "http://flagger-loadtester.flagger-system/gate/check"
 _TARGET = "{{ target }}"  # Flagger's own; the namespace and the window are known here
 _KEYS = (
     "service", "kubernetes.namespace", "kubernetes.workload", "kubernetes.mesh",
-    "kubernetes.ingress", "kubernetes.host", "traffic.protocol", "traffic.port", "autoscaling.by",
-    "autoscaling.metrics", "rollout", "observability.scrape",
+    "kubernetes.ingress", "kubernetes.host", "traffic.port", "autoscaling.by",
+    "autoscaling.metrics", "rollout", "observability.scrape", *calls.POLICY_KEYS,
+    *calls.LIMIT_KEYS[1:],
 )  # fmt: skip
 _QUERY_KEYS = (
     "service", "kubernetes.namespace", "kubernetes.workload", "kubernetes.mesh",
@@ -41,7 +43,7 @@ _QUERY_KEYS = (
 
 
 def render(service: Service) -> Iterable[Artifact]:
-    if service.kubernetes.workload == "stateful" or service.rollout.strategy == "rolling":
+    if not possible(service):
         return
     yield Artifact(
         f"{FLAGGER}/canary.yaml",
@@ -57,6 +59,12 @@ def render(service: Service) -> Iterable[Artifact]:
         _QUERY_KEYS,
         ("T72",),
     )
+
+
+def possible(service: Service) -> bool:
+    """Whether Flagger can do what the spec says."""
+    shaped = service.rollout.strategy != "rolling" and service.traffic.protocol != "tcp"
+    return shaped and service.kubernetes.workload != "stateful"
 
 
 def interval(service: Service) -> int:
@@ -151,10 +159,11 @@ def _reference(version: str, kind: str, service: Service) -> Object:
 
 
 def provider(service: Service) -> str:
-    """Who moves the traffic, as Flagger calls it."""
-    if service.kubernetes.mesh == "istio":
-        return "istio"
-    return {"gateway": "gatewayapi:v1"}.get(service.kubernetes.ingress, service.kubernetes.ingress)
+    """Who moves the traffic, as Flagger calls it. A Gateway follows its HTTPRoute and no
+    VirtualService; the same route serves the callers in the mesh."""
+    if service.kubernetes.ingress == "gateway":
+        return "gatewayapi:v1"
+    return "istio" if service.kubernetes.mesh == "istio" else service.kubernetes.ingress
 
 
 def _scaler(service: Service) -> Object:
@@ -180,10 +189,32 @@ def _service(service: Service) -> Object:
         "port": service.traffic.port,
         "targetPort": names.port_name(service),
         "portName": names.port_name(service),
+        "appProtocol": "http" if service.traffic.protocol == "http1" else "kubernetes.io/h2c",
     }
     if service.kubernetes.ingress == "gateway":
-        gateway = {"name": service.service, "namespace": names.namespace(service)}
-        found |= {"gatewayRefs": [gateway], "hosts": [names.host(service)]}
+        found |= {"gatewayRefs": _parents(service), "hosts": [names.host(service)]}
+        return found | {"timeout": names.duration(service.traffic.timeout)}
+    if service.kubernetes.mesh == "istio":
+        return found | {"trafficPolicy": _known(service), **calls.limits(service)}
+    return found
+
+
+def _known(service: Service) -> Object:
+    """The policy in the fields of a Canary, which has none for connections (TCP) and for which
+    zone is next: Istio's own order of zones, which is on in every mesh, stays."""
+    whole = calls.policy(service)
+    balance = {k: v for k, v in whole["loadBalancer"].items() if k != "localityLbSetting"}
+    pool = {"http": whole["connectionPool"]["http"]}
+    return {**whole, "loadBalancer": balance, "connectionPool": pool}
+
+
+def _parents(service: Service) -> list[Object]:
+    """The door, by TLS only, and in the mesh the Service itself (Gateway API, GAMMA)."""
+    own = {"name": service.service, "namespace": names.namespace(service)}
+    gateway = {"group": "gateway.networking.k8s.io", "kind": "Gateway", **own}
+    found: list[Object] = [gateway | {"sectionName": "https"}]
+    if service.kubernetes.mesh == "istio":
+        found.append({"group": "", "kind": "Service", **own, "port": service.traffic.port})
     return found
 
 

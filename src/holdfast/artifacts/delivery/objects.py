@@ -10,7 +10,8 @@ from holdfast.spec.model import Service
 
 ARGOCD = "argocd"  # the namespace of Argo CD, and of what it reads
 FOLDER = "delivery/argocd"
-FLAGGER = "delivery/flagger"
+FLAGGER = "delivery/flagger/base"
+FLAGGER_OVERLAYS = "delivery/flagger/overlays"  # one directory for each region
 GITHUB = "delivery/github"
 _MANAGED = {"app.kubernetes.io/managed-by": names.MANAGER}
 

@@ -77,8 +77,8 @@ _GATE = Operator("flagger-loadtester", charts.FLAGGER_GATE, "flagger-system")
 KEYS = (
     "resilience.database", "resilience.cache", "resilience.queue", "resilience.objects",
     "kubernetes.ingress", "kubernetes.workload", "kubernetes.sriov.functions", "resources.gpus",
-    "autoscaling.by", "autoscaling.metrics", "rollout.strategy", "rollout.approvals",
-    "rollout.steps",
+    "autoscaling.by", "autoscaling.metrics", "delivery.flagger", "rollout.strategy",
+    "rollout.approvals", "rollout.steps",
 )  # fmt: skip
 
 
@@ -100,9 +100,9 @@ def operators(service: Service) -> Iterator[Operator]:
 
 
 def _progressive(service: Service) -> Iterator[Operator]:
-    """Flagger, where its objects are rendered; its gate, where people are asked."""
+    """Flagger, where it does the rollouts; its gate, where people are asked."""
     rollout = service.rollout
-    if rollout.strategy == "rolling" or service.kubernetes.workload == "stateful":
+    if not service.delivery.flagger:
         return
     yield _FLAGGER
     stepped = rollout.strategy == "canary" and any(step.approvals for step in rollout.steps)

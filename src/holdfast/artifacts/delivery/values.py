@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from holdfast.artifacts import names
 from holdfast.artifacts.artifact import Artifact, Object
-from holdfast.artifacts.delivery import flagger
+from holdfast.artifacts.delivery import flagger, fleets
 from holdfast.artifacts.delivery.operators import operators
 from holdfast.artifacts.signals import NGINX_BUCKETS, TRAEFIK_BUCKETS
 from holdfast.artifacts.versions import VELERO_AWS
@@ -140,8 +140,7 @@ _WHETHER: dict[str, tuple[str, ...]] = {
     "traefik": ("kubernetes.ingress",),
     "ingress-nginx": ("kubernetes.ingress",),
     "external-dns": ("service", "kubernetes.host"),
-    "flagger": ("kubernetes.mesh", "kubernetes.ingress", "kubernetes.workload",
-                "rollout.strategy"),
+    "flagger": ("delivery.flagger", "kubernetes.mesh", "kubernetes.ingress"),
 }  # fmt: skip
 
 
@@ -181,7 +180,11 @@ def _names(service: Service) -> Object:
 
 
 def _flagger(service: Service) -> Object:
-    return {"meshProvider": flagger.provider(service), "metricsServer": names.PROMETHEUS}
+    return {
+        "meshProvider": flagger.provider(service),
+        "metricsServer": names.PROMETHEUS,
+        "selectorLabels": fleets.FLEET,
+    }
 
 
 def _regional(service: Service, region: Region) -> dict[str, Object]:

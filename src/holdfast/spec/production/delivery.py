@@ -23,6 +23,10 @@ class Delivery(Section):
         default=True,
         description="whether Argo CD also gets from here what all services of a cluster share",
     )
+    flagger: bool = Field(
+        default=False,
+        description="Flagger does the rollouts of clusters: Argo CD syncs delivery/flagger",
+    )
     approvers: tuple[Text, ...] = Field(
         default=(), description="teams or people who approve production"
     )

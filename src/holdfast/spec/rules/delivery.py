@@ -24,11 +24,26 @@ def check(service: Service) -> Iterator[Finding]:
     if not _inside(delivery.path):
         wanted = "a directory of the repository, such as out"
         yield Finding(("delivery", "path"), repr(one_line(delivery.path)), wanted)
+    yield from _flagger(service)
     for index, approver in enumerate(delivery.approvers):
         if not _APPROVER.fullmatch(approver):
             wanted = "a person, a team as organisation/team, or an e-mail address"
             path = ("delivery", "approvers", index)
             yield Finding(path, repr(one_line(approver)), wanted)
+
+
+def _flagger(service: Service) -> Iterator[Finding]:
+    """Flagger v1.44: Deployments and DaemonSets, canary and blue-green, requests."""
+    also: tuple[tuple[str | int, ...], ...] = ()
+    if service.rollout.strategy == "rolling":
+        also = (("rollout", "strategy"),)
+    elif service.kubernetes.workload == "stateful":
+        also = (("kubernetes", "workload"),)
+    elif service.traffic.protocol == "tcp":
+        also = (("traffic", "protocol"),)
+    if service.delivery.flagger and also:
+        wanted = "false: Flagger rolls out no StatefulSets, no rolling updates and no TCP"
+        yield Finding(("delivery", "flagger"), "true", wanted, also=also)
 
 
 def _inside(path: str) -> bool:

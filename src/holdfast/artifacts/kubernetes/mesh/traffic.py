@@ -10,20 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from holdfast.artifacts import names
+from holdfast.artifacts import calls, names
 from holdfast.artifacts.artifact import Artifact, Object
 from holdfast.artifacts.kubernetes.mesh.install import SYSTEM
-from holdfast.artifacts.kubernetes.objects import BASE, named, namespaced, present
+from holdfast.artifacts.kubernetes.objects import BASE, named, namespaced
 from holdfast.spec.model import Service
 
 _GROUP = "networking.istio.io/v1"
-_SIMPLE = {"least-request": "LEAST_REQUEST", "round-robin": "ROUND_ROBIN"}
-_SAFE = "connect-failure,refused-stream,reset-before-request"
-_MORE = {"http1": ",reset,5xx", "http2": ",reset,5xx", "grpc": ",reset,unavailable"}
-_CONNECT = "5s"
-_LOOK = "1s"  # how often instances are judged
-#: Local first, then the same region; the labels are those of nodes.
-_NEAR = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 _KEYS = ("service", "kubernetes.namespace", "kubernetes.mesh", "traffic.protocol")
 
 
@@ -60,46 +53,7 @@ def _host(service: Service) -> str:
 
 def _rule(service: Service) -> Object:
     found = namespaced(service, f"{_GROUP}/DestinationRule", named(service), "mesh")
-    policy = {
-        "tls": {"mode": "ISTIO_MUTUAL"},
-        "loadBalancer": _balance(service),
-        "connectionPool": _pool(service),
-        "outlierDetection": _outlier(service),
-    }
-    return {**found, "spec": {"host": _host(service), "trafficPolicy": policy}}
-
-
-def _balance(service: Service) -> Object:
-    """Ring hash needs the same ring everywhere, so it knows no near and far."""
-    if service.traffic.balance == "ring-hash":
-        header = {"httpHeaderName": service.traffic.hash_header}
-        return {"consistentHash": {**header, "ringHash": {"minimumRingSize": 1024}}}
-    near = {"enabled": True, "failoverPriority": list(_NEAR)}
-    return {"simple": _SIMPLE[service.traffic.balance], "localityLbSetting": near}
-
-
-def _pool(service: Service) -> Object:
-    breaker = service.traffic.breaker
-    found: Object = {"tcp": {"maxConnections": breaker.max_connections, "connectTimeout": _CONNECT}}
-    if service.traffic.protocol != "tcp":
-        found["http"] = {
-            "http1MaxPendingRequests": breaker.max_pending,
-            "http2MaxRequests": breaker.max_requests,
-            "maxRetries": breaker.max_retries,
-        }
-    return found
-
-
-def _outlier(service: Service) -> Object:
-    """One that refuses connections is left out by the same count."""
-    outlier = service.traffic.outlier
-    return {
-        "consecutive5xxErrors": outlier.consecutive_5xx,
-        "interval": _LOOK,
-        "baseEjectionTime": names.duration(outlier.eject),
-        "maxEjectionPercent": outlier.max_ejected,
-        "minHealthPercent": 0,
-    }
+    return {**found, "spec": {"host": _host(service), "trafficPolicy": calls.policy(service)}}
 
 
 def _routes(service: Service) -> Object:
@@ -110,23 +64,8 @@ def _routes(service: Service) -> Object:
     if service.traffic.protocol == "tcp":
         found["spec"]["tcp"] = [{"route": route}]
         return found
-    limit = {"timeout": names.duration(service.traffic.timeout), "retries": _retries(service)}
-    found["spec"]["http"] = [{"name": "release", "route": route, **limit}]
+    found["spec"]["http"] = [{"name": "release", "route": route, **calls.limits(service)}]
     return found
-
-
-def _retries(service: Service) -> Object:
-    """Zero is said: without a word Istio asks twice more."""
-    traffic = service.traffic
-    if not traffic.retries:
-        return {"attempts": 0}
-    more = _MORE[traffic.protocol] if traffic.idempotent else ""
-    try_for = min(traffic.try_timeout, traffic.timeout) if traffic.try_timeout else None
-    return present(
-        attempts=traffic.retries,
-        perTryTimeout=names.duration(try_for) if try_for and traffic.idempotent else None,
-        retryOn=_SAFE + more,
-    )
 
 
 def _sidecar(service: Service) -> Object:
