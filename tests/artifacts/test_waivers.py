@@ -12,8 +12,8 @@ FINDING = Finding("checkov/CKV_1", "kubernetes/base/a.yaml", "x", "y", 3)
 TODAY = "2026-06-30"
 
 
-def waiver(rule="checkov/CKV_1", artifact="*", expires="2026-12-31"):
-    return Waiver(rule=rule, artifact=artifact, reason="we know", expires=expires)
+def waiver(rule="checkov/CKV_1", artifact="*", expires="2026-12-31", found="*"):
+    return Waiver(rule=rule, artifact=artifact, found=found, reason="we know", expires=expires)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,11 @@ def waiver(rule="checkov/CKV_1", artifact="*", expires="2026-12-31"):
 def test_a_waiver_accepts_what_it_names_to_the_end_of_its_last_day(given):
     settled = settle([FINDING], [given], TODAY)
     assert settled.open == () and settled.waived == ((FINDING, "we know"),)
+
+
+@pytest.mark.parametrize("given", [waiver(artifact="delivery/*"), waiver(found="*.LogBucket)")])
+def test_a_waiver_accepts_nothing_else_in_the_same_place_or_by_the_same_rule(given):
+    assert settle([FINDING], [given], TODAY).open[0] == FINDING
 
 
 def test_a_waiver_that_has_ended_counts_and_so_does_its_finding():

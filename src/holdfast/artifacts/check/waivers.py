@@ -33,9 +33,7 @@ def settle(
     for finding in findings:
         fits = [i for i, each in enumerate(waivers) if _fits(each, finding)]
         used.update(fits)
-        good = [
-            i for i in fits if _DAY.fullmatch(waivers[i].expires) and not _over(waivers[i], today)
-        ]
+        good = [i for i in fits if _counts(waivers[i], today)]
         if good:
             waived.append((finding, waivers[good[0]].reason))
         else:
@@ -44,7 +42,11 @@ def settle(
 
 
 def _fits(waiver: Waiver, finding: Finding) -> bool:
-    return fnmatchcase(finding.rule, waiver.rule) and fnmatchcase(finding.artifact, waiver.artifact)
+    return (
+        fnmatchcase(finding.rule, waiver.rule)
+        and fnmatchcase(finding.artifact, waiver.artifact)
+        and fnmatchcase(finding.found, waiver.found)
+    )
 
 
 def _counts(waiver: Waiver, today: str) -> bool:
