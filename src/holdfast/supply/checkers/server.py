@@ -10,7 +10,13 @@ from holdfast.supply.checkers.table import program
 from holdfast.supply.finding import Finding
 
 NAME = "server"
-_ERROR = re.compile(r"^(?:Error from server|error|The request is invalid)\b.*", re.M)
+#: What begins a complaint of kubectl; every line up to the next belongs to it.
+_ERROR = re.compile(
+    r"^(?:Error from server|[Ee]rror|Unable to connect|The connection|The [A-Z]\w+ |"
+    r"resource mapping not found|You must be logged in|The request is invalid)"
+    r"(?:.*)(?:\n(?![Ee]rror|Unable|The |resource mapping|You must|Warning).*)*",
+    re.M,
+)
 
 
 def jobs(files: Sequence[Readable]) -> list[Job] | Outcome:
@@ -49,7 +55,46 @@ def _applies(file: Readable) -> bool:
 def _told(said: Said) -> list[Finding]:
     if said.code == 0:
         return []
-    return [
-        Finding("server/refused", "", words[:600])
-        for words in _ERROR.findall(said.err) or [said.err.strip()[:600] or "it failed"]
-    ]
+    words = _ERROR.findall(said.err) or [said.err.strip() or "it failed"]
+    return list(dict.fromkeys(_finding(" ".join(each.split())[:600]) for each in words))
+
+
+def _finding(said: str) -> Finding:
+    for rule, pattern, wanted in _CAUSES:
+        if match := pattern.search(said):
+            named = {name: value or "" for name, value in match.groupdict().items()}
+            return Finding(f"server/{rule}", "", said, wanted.format(**named))
+    return Finding("server/refused", "", said, "what this server accepts")
+
+
+#: Why a server did not judge, by what kubectl says of it, and what to do then.
+_CAUSES = (
+    (
+        "away",
+        re.compile(
+            r"was refused|connection refused|no such host|i/o timeout|no route to host"
+            r"|deadline exceeded|unexpected EOF|TLS handshake timeout"
+        ),
+        "a server that answers: see kubectl cluster-info, or name another context in KUBECONFIG",
+    ),
+    (
+        "unknown-caller",
+        re.compile(r"[Uu]nauthorized|must be logged in|asked for the client to provide cred"),
+        "credentials that the server knows: see kubectl auth whoami",
+    ),
+    (
+        "forbidden",
+        re.compile(r"is forbidden: User \S+ cannot (?P<verb>\S+) resource \S(?P<resource>[\w.-]+)"),
+        "a role that may {verb} {resource}; a dry run needs the same rights as the deployment",
+    ),
+    (
+        "unknown-kind",
+        re.compile(r"no matches for kind .(?P<kind>\w+). in version .(?P<version>[\w./]+)"),
+        "the definition of {kind} ({version}) in the cluster: install its operator first",
+    ),
+    (
+        "no-namespace",
+        re.compile(r"namespaces .(?P<name>[\w-]+). not found"),
+        "the namespace {name} in the cluster: kubectl create namespace {name}",
+    ),
+)  # fmt: skip
