@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,12 +31,26 @@ def documents(files: tuple[Written, ...]) -> Documents:
 
 
 def spots(sound: Documents, fits: Callable[[Place, Any], bool]) -> list[Spot]:
-    found = []
-    for path, each in sorted(sound.items()):
-        for place, value in walk(each):
-            if len(place) > 1 and fits(place, value):
-                found.append((path, place))
-    return found
+    return [(path, place) for path, place, value in _values_of(sound) if fits(place, value)]
+
+
+_WALKED: dict[int, tuple[Documents, list[tuple[str, Place, Any]]]] = {}
+
+
+def _values_of(sound: Documents) -> list[tuple[str, Place, Any]]:
+    """Every value of a set, walked once."""
+    if id(sound) not in _WALKED:
+        _WALKED.clear()
+        _WALKED[id(sound)] = (
+            sound,
+            [
+                (path, place, value)
+                for path, each in sorted(sound.items())
+                for place, value in walk(each)
+                if len(place) > 1
+            ],
+        )
+    return _WALKED[id(sound)][1]
 
 
 def at(value: Any, place: Place) -> Any:
@@ -55,16 +70,53 @@ def _open(place: Place) -> bool:
     free = {
         "annotations", "labels", "data", "stringData", "description", "summary", "message", "title",
         "options", "fieldConfig", "matchLabels", "parameters", "nodeSelector", "custom",
-        "templating", "input_series", "exp_alerts", "exp_annotations", "exp_labels",
+        "templating", "input_series", "exp_alerts", "exp_annotations", "exp_labels", "Tags",
     }  # fmt: skip
     return any(part in free for part in place)
+
+
+def family(path: str) -> str:
+    return "aws" if "/aws/" in path else path.partition("/")[0]
+
+
+def _any(found: list[Spot], dice: random.Random) -> Spot:
+    """Every family as likely as the others, however many files it has."""
+    families = sorted({family(path) for path, _place in found})
+    chosen = dice.choice(families)
+    return dice.choice([each for each in found if family(each[0]) == chosen])
 
 
 def key_typo(sound: Documents, dice: random.Random) -> Spot:
     def fits(place: Place, value: Any) -> bool:
         return isinstance(place[-1], str) and len(place[-1]) > 3 and not _open(place[:-1])
 
-    return dice.choice(spots(sound, fits))
+    return _any(spots(sound, fits), dice)
+
+
+#: A matcher whose value the set itself decides.
+_SERIES = re.compile(r'\b(namespace|service|job)="([a-z-]{5,})"')
+
+
+def _shifted(word: str, dice: random.Random) -> str:
+    """The unit as people write it elsewhere."""
+    number = word.rstrip("msdhiKMG")
+    unit = word.removeprefix(number)
+    words = {"ms": "msec", "s": "sec", "m": "min", "h": "hr", "d": "day"}
+    return number + words.get(unit, unit + "B")
+
+
+#: Lists of one that may be written without the list (GitHub, Compose, Chaos Toolkit).
+_MAY_BE_ONE = ("arguments", "branches", "command", "cron", "needs", "on", "tmpfs", "types")
+
+
+_POINTS = re.compile(r"(Ref|Refs|ref)$|^(cluster|project|gateways|destination|backend|target)$")
+
+
+def _points(place: Place) -> bool:
+    """Names of other objects: a reference, or one of the words that mean one."""
+    around = [str(part) for part in place[1:] if isinstance(part, str)]
+    named = around[-1:] in (["name"], ["kind"], ["project"], ["gateways"], ["host"])
+    return named and any(_POINTS.search(part) for part in around[-3:])
 
 
 #: kind -> (which values it damages, what becomes of one)
@@ -149,6 +201,56 @@ VALUES: dict[str, tuple[Callable[[Place, Any], bool], Callable[[Any, random.Rand
         lambda place, value: place[-1] in ("minReplicaCount", "minReplicas"),
         lambda value, dice: 10**6,
     ),
+    "dangling pointer": (
+        lambda place, value: isinstance(value, str) and len(value) > 4 and _points(place)
+        and not any(sign in value for sign in "{}$"),
+        lambda value, dice: _typo(value, dice),
+    ),
+    "label of pods": (
+        lambda place, value: place[-4:-1] == ("template", "metadata", "labels")
+        and str(place[-1]).endswith("/name"),
+        lambda value, dice: _typo(value, dice),
+    ),
+    "selector of a Service": (
+        lambda place, value: place[1:3] == ("spec", "selector") and len(place) == 4
+        and isinstance(value, str),
+        lambda value, dice: _typo(value, dice),
+    ),
+    "foreign unit": (
+        lambda place, value: isinstance(value, str) and not _open(place)
+        and bool(re.fullmatch(r"\d+(ms|s|m|h|d|[KMG]i)", value)),
+        _shifted,
+    ),
+    "other port": (
+        lambda place, value: type(value) is int and value > 79 and not _open(place)
+        and place[-1] in ("port", "targetPort", "containerPort", "number"),
+        lambda value, dice: value + 1,
+    ),
+    "dangling name in a stack": (
+        lambda place, value: isinstance(value, str) and not value.startswith("AWS::")
+        and (place[-1] in ("Ref", "Fn::ImportValue", "DependsOn")
+             or place[-2:] == ("Fn::GetAtt", 0)),
+        lambda value, dice: _typo(value, dice),
+    ),
+    "text for yes or no": (
+        lambda place, value: isinstance(value, bool) and not _open(place),
+        lambda value, dice: "yes" if value else "no",
+    ),
+    "one for a list": (
+        lambda place, value: isinstance(value, list) and not _open(place)
+        and bool(value) and isinstance(value[0], str) and place[-1] not in _MAY_BE_ONE,
+        lambda value, dice: value[0],
+    ),
+    "list for one": (
+        lambda place, value: isinstance(value, str) and not _open(place) and place[-1] != "kind"
+        and isinstance(place[-1], str),
+        lambda value, dice: [value],
+    ),
+    "foreign series": (
+        lambda place, value: place[-1] == "expr" and bool(_SERIES.search(str(value))),
+        lambda value, dice: _SERIES.sub(lambda found: f'{found[1]}="{_typo(found[2], dice)}"',
+                                        value, count=1),
+    ),
     "foreign namespace": (
         lambda place, value: place[1:] == ("metadata", "namespace"),
         lambda value, dice: value + "-gone",
@@ -163,7 +265,7 @@ def _values(kind: str, sound: Documents, dice: random.Random) -> Damage | None:
         found = [(p, place) for p, place in found if "kind" in sound[p][int(place[0])]]
     if not found:
         return None
-    path, place = dice.choice(found)
+    path, place = _any(found, dice)
     damaged = {**sound, path: copy.deepcopy(sound[path])}
     holder, new = at(damaged[path], place[:-1]), change(at(sound[path], place), dice)
     holder[place[-1]] = new
@@ -176,6 +278,23 @@ def _keys(sound: Documents, dice: random.Random) -> Damage:
     holder, old = at(damaged[path], place[:-1]), str(place[-1])
     holder[_typo(old, dice)] = holder.pop(old)
     return Damage("typo in a key", f"{path} {'.'.join(map(str, place))}", damaged, path)
+
+
+def _misplaced(sound: Documents, dice: random.Random) -> Damage | None:
+    """A key one level too far out, as after a lost indentation."""
+
+    def fits(place: Place, value: Any) -> bool:
+        return len(place) > 3 and all(isinstance(part, str) for part in place[-2:]) and not (
+            _open(place))  # fmt: skip
+
+    path, place = _any(spots(sound, fits), dice)
+    damaged = {**sound, path: copy.deepcopy(sound[path])}
+    outer, key = at(damaged[path], place[:-2]), place[-1]
+    if key in outer:
+        return None
+    outer[key] = outer[place[-2]].pop(key)
+    said = f"{path} {'.'.join(map(str, place))}"
+    return Damage("lost indentation", said, damaged, path)
 
 
 def _removed(sound: Documents, dice: random.Random) -> Damage:
@@ -196,6 +315,7 @@ def damages(sound: Documents, seed: int, count: int) -> Iterator[Damage]:
     kinds: list[Callable[[], Damage | None]] = [
         *(lambda kind=kind: _values(kind, sound, dice) for kind in VALUES),
         *[lambda: _keys(sound, dice)] * 3,
+        lambda: _misplaced(sound, dice),
         lambda: _removed(sound, dice),
         lambda: _twice(sound, dice),
     ]

@@ -19,6 +19,7 @@ def check(whole: Whole) -> Iterator[Finding]:
     known = _OTHERS | {str(value) for item in whole.items for value, _ in _names(item, given=True)}
     for item in whole.items:
         yield from _operators(item)
+        yield from _templates(item)
         for value, place in _names(item, given=False):
             if value not in known:
                 found = f"pods named {value}, which nothing is"
@@ -31,6 +32,21 @@ def _names(item: Item, *, given: bool) -> Iterator[tuple[str, Pointer]]:
         named = place[-1:] == (_NAME,) and isinstance(value, str)
         if named and (place[-2:-1] == (_LABELS,)) is given:
             yield value, place
+
+
+def _templates(item: Item) -> Iterator[Finding]:
+    """What an object makes is named as it is labelled, or as it is called."""
+    own = at(item.body, "metadata", "labels", _NAME)
+    for place, value in walk(item.body.get("spec")):
+        made = place[-4:] == ("template", "metadata", _LABELS, _NAME)
+        if (
+            made
+            and own is not None
+            and value != own
+            and not f"{item.name}-".startswith(f"{value}-")
+        ):
+            found = f"a template of things named {value}"
+            yield item.finding("label", ("spec", *place), found, str(own))
 
 
 def _operators(item: Item) -> Iterator[Finding]:

@@ -42,6 +42,9 @@ FORMS = (
     Form("*harbor/immutable.json", _HARBOR, pointer="/$defs/ImmutableRule"),
     Form("*harbor/project.json", _HARBOR, pointer="/$defs/ProjectReq"),
     Form("*harbor/robot-*.json", _HARBOR, pointer="/$defs/RobotCreate"),
+    Form("*harbor/registries.json", _HARBOR, pointer="/$defs/Registry"),
+    Form("*harbor/replications.json", _HARBOR, pointer="/$defs/ReplicationPolicy"),
+    Form("*harbor/scan-schedule.json", _HARBOR, pointer="/$defs/Schedule"),
     Form("*kustomization.y*ml", "other/kustomization.json"),
     Form("*traefik*.y*ml", "other/traefik-v3.json", ("entryPoints",)),
 )

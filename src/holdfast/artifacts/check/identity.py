@@ -20,7 +20,7 @@ _ANNOTATIONS_MAX = 256 * 1024
 
 def check(whole: Whole) -> Iterator[Finding]:
     yield from _twice(whole)
-    for item in whole.items:
+    for item in (*whole.items, *whole.patching):
         yield from _name(item)
         yield from _labels(item, ("metadata", "labels"))
         yield from _annotations(item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from holdfast.artifacts.check.whole import Whole, at, items
 from holdfast.artifacts.check.written import Written, walk
 from holdfast.artifacts.metrics import exporter
 from holdfast.artifacts.promql import metrics
+from holdfast.spec.model import Service
 from holdfast.supply.finding import Finding
 
 #: Variables of dashboards and templates, and what stands for them while an expression is read.
@@ -68,15 +69,15 @@ def _plain(text: str) -> str:
 
 
 def check(whole: Whole) -> Iterator[Finding]:
-    yield from _metrics(whole)
+    if whole.service is not None:
+        found = list(expressions(whole))
+        yield from _metrics(whole, whole.service, found)
+        yield from _series(whole, whole.service, found)
     yield from _receivers(whole)
     yield from _runbooks(whole)
 
 
-def _metrics(whole: Whole) -> Iterator[Finding]:
-    if whole.service is None:
-        return
-    found = list(expressions(whole))
+def _metrics(whole: Whole, service: Service, found: Sequence[Expression]) -> Iterator[Finding]:
     recorded = {
         str(value)
         for file in whole.files
@@ -88,9 +89,35 @@ def _metrics(whole: Whole) -> Iterator[Finding]:
         for name in sorted(metrics(expression.text)):
             if ":" in name and name not in recorded:
                 yield expression.finding("metric", f"{name}, which no rule records", "a record")
-            elif exporter(name, whole.service) is None:
+            elif exporter(name, service) is None:
                 wanted = "a metric of observability.metrics or of an exporter"
                 yield expression.finding("metric", f"{name}, which nobody exports", wanted)
+
+
+def _series(whole: Whole, service: Service, found: Sequence[Expression]) -> Iterator[Finding]:
+    """A matcher of a namespace, service or job names one that the set knows."""
+    known = _known(whole) | {service.service, "holdfast"}
+    for expression in found:
+        for label, value in _MATCHER.findall(expression.text):
+            if value not in known:
+                wanted = f"a {label} of the set"
+                yield expression.finding("series", f'{label}="{value}", which nothing is', wanted)
+
+
+def _known(whole: Whole) -> set[str]:
+    """Names of objects, namespaces and jobs; of jobs of others those of their charts."""
+    known = {*whole.known_namespaces, *_JOBS}
+    for item in whole.items:
+        known |= {item.name, item.namespace, str(at(item.body, "spec", "jobName"))}
+    for document in whole.documents:
+        for each in items(document.body, "scrape_configs"):
+            known.add(str(at(each, "job_name")))
+    return known
+
+
+#: Jobs that the kubelet and Prometheus itself are scraped as.
+_JOBS = frozenset({"apiserver", "kubelet", "node", "prometheus"})
+_MATCHER = re.compile(r'\b(namespace|service|job)="([^"$]+)"')
 
 
 def _receivers(whole: Whole) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from holdfast.artifacts.bundle import MANIFEST
 from holdfast.artifacts.check.structure import Place
 from holdfast.artifacts.check.whole import Item, Whole, at, items, table
 from holdfast.artifacts.check.written import walk
@@ -22,12 +23,24 @@ Need = tuple[Item, Place, str, str]  # who needs, where it says so, kind, name
 def check(whole: Whole) -> Iterator[Finding]:
     made = set(_made(whole))
     for item, place, kind, name in _needs(whole):
-        if (kind, name) not in made and f"{kind}/{name}" not in _external(item):
+        if (kind, name) not in made and f"{kind}/{name}" not in external(item):
             wanted = f"one of the set, or {EXTERNAL}: {kind}/{name}"
             yield item.finding("reference", place, f"no {kind} {name}", wanted)
+    yield from _unread(whole)
 
 
-def _external(item: Item) -> set[str]:
+def _unread(whole: Whole) -> Iterator[Finding]:
+    """A certificate in a Secret that nothing else names serves nobody."""
+    for item in whole.of("Certificate"):
+        name = str(at(item.body, "spec", "secretName"))
+        texts = (each.text for each in whole.files if each.path != MANIFEST)
+        if sum(text.count(name) for text in texts) < 2:
+            found = f"the Secret {name}, which nothing reads"
+            yield item.finding("reference", ("spec", "secretName"), found, "a name that is read")
+
+
+def external(item: Item) -> set[str]:
+    """What an object says that others bring, as ``Kind/name``."""
     said = str(at(item.body, "metadata", "annotations", EXTERNAL) or "")
     return {part.strip() for part in said.split(",")}
 
@@ -41,7 +54,8 @@ def _made(whole: Whole) -> Iterator[tuple[str, str]]:
             if name := at(item.body, *place):
                 yield "Secret", str(name)
         for suffix in _SUFFIXES.get(item.kind, ()):
-            yield "Secret", item.name + suffix
+            if suffix not in _GIVEN or not at(item.body, "spec", "certificates"):
+                yield "Secret", item.name + suffix
     for each in whole.kustomizations:
         for field, kind in (("secretGenerator", "Secret"), ("configMapGenerator", "ConfigMap")):
             for generator in items(each.body, field):
@@ -64,6 +78,10 @@ _SUFFIXES = {
     "Elasticsearch": ("-es-elastic-user", "-es-http-certs-public", "-es-http-ca-internal"),
     "Kibana": ("-kb-http-certs-public",),
 }
+
+
+#: Those that CloudNativePG does not make where the object says who does.
+_GIVEN = ("-ca", "-server", "-replication")
 
 
 def _needs(whole: Whole) -> Iterator[Need]:

@@ -34,10 +34,11 @@ def quantity(value: object) -> float | None:
 
 
 def check(whole: Whole) -> Iterator[Finding]:
-    for item in (*whole.items, *whole.kustomizations):  # those carry the values of charts
+    for item in whole.documents:  # patches, and values of charts, have resources too
         for place, value in walk(item.body):
             if place and isinstance(value, dict) and "requests" in value:
                 yield from _within(item, place, value)
+    for item in whole.items:
         yield from _words(item)
     for budget in whole.of("PodDisruptionBudget"):
         yield from _budget(budget, whole)

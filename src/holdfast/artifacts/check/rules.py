@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from holdfast.artifacts.check import (
+    addresses,
     choosing,
     dashboards,
     exposure,
@@ -13,10 +14,14 @@ from holdfast.artifacts.check import (
     layout,
     monitoring,
     placeholders,
+    pointing,
     ports,
     references,
     resources,
     selectors,
+    spelling,
+    stacks,
+    units,
 )
 from holdfast.artifacts.check.whole import Whole
 from holdfast.supply.finding import Finding
@@ -28,13 +33,18 @@ RULES: dict[str, Rule] = {
     "selectors": selectors.check,
     "choosing": choosing.check,
     "ports": ports.check,
+    "addresses": addresses.check,
     "references": references.check,
+    "pointing": pointing.check,
     "images": images.check,
     "resources": resources.check,
     "layout": layout.check,
     "monitoring": monitoring.check,
     "dashboards": dashboards.check,
     "exposure": exposure.check,
+    "stacks": stacks.check,
+    "spelling": spelling.check,
+    "units": units.check,
     "placeholders": placeholders.check,
 }
 

@@ -64,7 +64,7 @@ class Item:
 
     @property
     def kind(self) -> str:
-        return str(self.body["kind"])
+        return str(self.body.get("kind") or "")
 
     @property
     def group(self) -> str:
@@ -76,7 +76,8 @@ class Item:
 
     @property
     def said(self) -> str:
-        return f"{self.kind} {self.namespace + '/' if self.namespace else ''}{self.name}"
+        named = f"{self.kind} {self.namespace + '/' if self.namespace else ''}{self.name}".strip()
+        return named or self.file.path
 
     def finding(
         self, rule: str, pointer: Pointer, found: str, wanted: str = "", *, key: str = "",
@@ -131,6 +132,23 @@ class Whole:
     def items(self) -> tuple[Item, ...]:
         """Every object with apiVersion, kind and a name, but patches of others."""
         return tuple(self._items())
+
+    @cached_property
+    def documents(self) -> tuple[Item, ...]:
+        """Every document that is an object in the sense of JSON, whatever it is."""
+        return tuple(
+            Item(file, index, document, str(at(document, "metadata", "namespace") or ""), "")
+            for file in self.files
+            for index, document in enumerate(file.objects)
+            if isinstance(document, dict)
+        )
+
+    @cached_property
+    def patching(self) -> tuple[Item, ...]:
+        """What only changes objects of others."""
+        return tuple(
+            each for each in self.documents if each.file.path in self.patches and each.name
+        )
 
     @cached_property
     def kustomizations(self) -> tuple[Item, ...]:
