@@ -6,6 +6,7 @@ things for every region and every object of a kind: who alone spells a word diff
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -18,6 +19,7 @@ from holdfast.artifacts.check.written import Written, walk
 from holdfast.supply.finding import Finding
 
 _ALIKE = 0.84  # of difflib: one letter lost in five, added or exchanged
+_PART = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")  # words of a key, however they are joined
 _LEAST = 4  # letters; shorter words are near to too many others
 #: Below these any key is right.
 _FREE = frozenset({
@@ -80,10 +82,16 @@ def _words(whole: Whole) -> Iterator[Finding]:
 
 def _misspelt(word: str, usual: str) -> bool:
     """Fingers get the first letter right. Singular and plural are two keys, and so are two numbers
-    of one row."""
+    of one row and a name with one word more (``StringNotEquals``)."""
     plural = usual + "s" == word or word + "s" == usual
     row = usual.rstrip("0123456789") == word.rstrip("0123456789")
-    return word[0] == usual[0] and not plural and not row
+    return word[0] == usual[0] and not plural and not row and not _longer(word, usual)
+
+
+def _longer(one: str, other: str) -> bool:
+    """Whether one has all the words of the other, and more."""
+    few, many = sorted((_PART.findall(one), _PART.findall(other)), key=len)
+    return len(few) < len(many) and all(part in many for part in few)
 
 
 def _objects(file: Written, document: Any) -> Iterator[tuple[str, Place, dict[str, Any]]]:
@@ -91,7 +99,7 @@ def _objects(file: Written, document: Any) -> Iterator[tuple[str, Place, dict[st
     resources = at(document, "Resources")
     stack = isinstance(resources, dict)
     kind = kind_key(document) if isinstance(document, dict) else ""
-    folder = kind or file.path.rpartition("/")[0]
+    folder = kind or _folder(file.path)
     for place, value in walk(document):
         if not isinstance(value, dict) or not _FREE.isdisjoint(place):
             continue
@@ -99,3 +107,9 @@ def _objects(file: Written, document: Any) -> Iterator[tuple[str, Place, dict[st
             continue  # sections are known, names of resources are free
         of_resource = stack and place[0] == "Resources"
         yield (str(at(resources, place[1], "Type")) if of_resource else folder), place, value
+
+
+def _folder(path: str) -> str:
+    """Values of charts are no format of one kind: each chart has its own words."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/{re.split(r'[-.]', name)[0]}" if folder.endswith("helm") else folder
