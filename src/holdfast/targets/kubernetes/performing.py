@@ -5,15 +5,17 @@ What was ordered already is not written again: the turn that repeats an order co
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
+from collections.abc import Awaitable, Callable
 
 from holdfast.artifacts.names import MANAGER
 from holdfast.rollout.model import ReleaseId, Route, Scale
 from holdfast.spec.model import Service
 from holdfast.targets.base import Bundle, Refused
 from holdfast.targets.kubernetes import drift, routes, wanted
-from holdfast.targets.kubernetes.answers import Clashes
+from holdfast.targets.kubernetes.answers import Changed, Clashes
 from holdfast.targets.kubernetes.client import Client
 from holdfast.targets.kubernetes.kinds import DEPLOYMENT, SERVICE, Object, name_of
 from holdfast.targets.kubernetes.marks import (
@@ -35,6 +37,7 @@ from holdfast.targets.kubernetes.seen import fleets
 from holdfast.targets.kubernetes.shares import Acknowledged, carried
 from holdfast.targets.kubernetes.sight import Seen, Sight
 
+TRIES = 5  # of a write over a state that others change as well
 log = logging.getLogger("holdfast.targets.kubernetes")
 
 
@@ -65,23 +68,31 @@ class Performer:
     async def _resize(
         self, order: Scale, fence: int, bundle: Bundle | None, known_drift: bool, there: Seen
     ) -> None:
-        space, name = self._space, object_name(self._way.service, order.release)
+        name = object_name(self._way.service, order.release)
         if bundle is not None:
-            await freeze(self._client, bundle.service, space, name, there)
+            await freeze(self._client, bundle.service, self._space, name, there)
             await self._address(bundle)
-        found = await self._client.get(DEPLOYMENT, space, name)
-        size = in_proportion(order.size, name, there)
+
+        async def write() -> Object:
+            found = await self._client.get(DEPLOYMENT, self._space, name)
+            body, ours = self._sized(order, fence, bundle, found, there)
+            return await self._client.apply(body, force=known_drift or ours)
+
+        self._sight.deployments.put(await _again(write))
+
+    def _sized(
+        self, order: Scale, fence: int, bundle: Bundle | None, found: Object | None, there: Seen
+    ) -> tuple[Object, bool]:
+        """The Deployment to apply, and whether nobody else changed what is there."""
+        size = in_proportion(order.size, object_name(self._way.service, order.release), there)
         if found is None:
             if bundle is None:
                 raise Refused("unprepared", f"{order.release} was not prepared")
-            made = await self._client.apply(wanted.deployment(bundle, order.size, fence, size))
-        else:
-            self._check_fence(found, fence)
-            size = max(size, grown(found, there))
-            body = _over(found, wanted.sized(applied(found, MANAGER), order.size, fence, size))
-            force = known_drift or not drift.of_deployments([found], there.autoscalers.values())
-            made = await self._client.apply(body, force=force)
-        self._sight.deployments.put(made)
+            return wanted.deployment(bundle, order.size, fence, size), False
+        self._check_fence(found, fence)
+        size = max(size, grown(found, there))
+        body = _over(found, wanted.sized(applied(found, MANAGER), order.size, fence, size))
+        return body, not drift.of_deployments([found], there.autoscalers.values())
 
     async def _address(self, bundle: Bundle) -> None:
         if bundle.release.id not in self._addressed:
@@ -128,10 +139,13 @@ class Performer:
         spec = _shaping(order.weights, bundles)
         if self._routed == (order, fence, spec) and not known_drift and there.route is not None:
             return
-        found = await self._client.get(self._way.kind, self._space, self._way.service)
-        body = self._body(order, fence, there, found, spec)
-        made = await self._client.apply(body, force=known_drift or self._is_ours(found))
-        self._sight.route.put(made)
+
+        async def write() -> Object:
+            found = await self._client.get(self._way.kind, self._space, self._way.service)
+            body = self._body(order, fence, there, found, spec)
+            return await self._client.apply(body, force=known_drift or self._is_ours(found))
+
+        self._sight.route.put(await _again(write))
         if self._way.kind is not SERVICE:
             await self._point(spec, order.weights)
         await self._follow(spec, order.weights)
@@ -195,6 +209,14 @@ class Performer:
         if newest > fence:
             detail = f"{found['kind']} {name_of(found)} was written by {newest}, newer than {fence}"
             raise Refused("stale-generation", detail)
+
+
+async def _again(write: Callable[[], Awaitable[Object]]) -> Object:
+    """Controllers write to the same objects: what changed under us is read and written again."""
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(Changed):
+            return await write()
+    return await write()
 
 
 def _over(found: Object, body: Object) -> Object:
