@@ -120,3 +120,10 @@ def test_a_checker_that_names_no_line_is_placed_by_what_it_quotes():
     file = written.read("a.yaml", "a: 1\nlistners: []\nb: a\n")
     assert file.quoted("no such field: 'listners'") == 2
     assert file.quoted("no such field: 'gone'") == file.quoted("'a' is twice in it") == 0
+
+
+def test_what_has_no_known_form_is_told_by_its_keys_and_not_by_all_that_is_in_it():
+    job = {"run-on": "ubuntu-24.04", "steps": [{"run": "long " * 99}]}
+    workflow = {"name": "a", "on": "push", "jobs": {"set": job}}
+    (found,) = findings(workflow, "delivery/github/workflows/a.yaml")
+    assert "run-on, steps at jobs.set" in found.found

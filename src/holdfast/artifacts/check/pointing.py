@@ -22,7 +22,6 @@ _MEANT = {
     "issuerRef": "Issuer",
     "secretStoreRef": "SecretStore",
     "parentRefs": "Gateway",
-    "backendRefs": "Service",
     "templateRef": "MetricTemplate",
     "authenticationRef": "TriggerAuthentication",
     "elasticsearchRef": "Elasticsearch",
@@ -90,7 +89,12 @@ def _references(item: Item) -> Iterator[Pointing]:
     for place, value in walk(item.body.get("spec")):
         field = next((part for part in reversed(place) if isinstance(part, str)), "")
         name = at(value, "name")
-        if field.endswith(("Ref", "Refs")) and isinstance(name, str) and _is_one(name):
+        if (
+            field.endswith(("Ref", "Refs"))
+            and field != "backendRefs"
+            and isinstance(name, str)
+            and _is_one(name)
+        ):
             kind = at(value, "kind") or _MEANT.get(field)
             if isinstance(kind, str) and _is_here(value, item):
                 yield item, ("spec", *place, "name"), kind, name

@@ -97,6 +97,9 @@ class Judge:
         elif kind == "required":
             name = error.kind.as_dict()["property"]
             yield at, kind, f"no {name}", name
+        elif kind in ("anyOf", "oneOf") and isinstance(error.instance, dict):
+            keys = ", ".join(sorted(map(str, error.instance)))
+            yield at, kind, f"no form that upstream knows, but {keys}"[:_SAID_MAX], ""
         else:
             yield at, kind, error.message[:_SAID_MAX], ""
 
