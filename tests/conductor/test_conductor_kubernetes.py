@@ -11,6 +11,7 @@ import json
 
 import pytest
 
+from holdfast.conductor.clusters import logs_command
 from holdfast.conductor.station import Ask
 from holdfast.conductor.wiring import Conductor
 from holdfast.rollout.commands import TakeDown
@@ -263,3 +264,9 @@ def test_a_service_at_rest_asks_the_api_server_for_nothing_but_its_lease(tmp_pat
 
     asked = tell(story, tmp_path, monkeypatch)
     assert all("/leases/" in path for path in asked) and len(asked) <= 1, asked
+
+
+def test_people_are_told_how_to_read_what_instances_print():
+    text = SPEC.format(version="v1", strategy="rolling", steer="gateway", warm="0s")
+    said = logs_command(load_text(text + "\n", "holdfast.yaml"))
+    assert said == "kubectl logs --namespace shop --prefix -l app.kubernetes.io/name=shop"

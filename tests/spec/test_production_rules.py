@@ -118,3 +118,22 @@ def test_a_name_too_long_for_the_objects_beside_it_is_a_warning():
     long = f"service: {'a' * 47}\nrun: python shop.py\n"
     warnings = read_text(long, "holdfast.yaml").warnings
     assert [warning.path for warning in warnings] == ["service"]
+
+
+CLUSTER = "target: kubernetes\nimage: a.example/shop\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong", "right"),
+    [
+        ("image.repository", "target: kubernetes", CLUSTER),
+        ("kubernetes.workload", CLUSTER + "kubernetes: {workload: stateful}",
+         CLUSTER + "kubernetes: {workload: deployment}"),
+        ("kubernetes.steer", CLUSTER + "kubernetes: {steer: service}\nrollout: canary",
+         CLUSTER + "kubernetes: {steer: service}\nrollout: blue-green"),
+        ("kubernetes.steer", CLUSTER + TCP, CLUSTER + TCP + "\nkubernetes: {steer: istio}"),
+    ],
+)  # fmt: skip
+def test_what_no_cluster_could_roll_out_is_refused_before_it_is_asked(path, wrong, right):
+    assert broken(wrong) == [path]
+    assert broken(right) == []

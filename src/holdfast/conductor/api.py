@@ -28,6 +28,7 @@ from starlette.routing import Route
 from holdfast import __version__
 from holdfast.conductor.answers import Problem, answer, failure
 from holdfast.conductor.auth import Identity, identify_peer, identify_token, is_peer
+from holdfast.conductor.clusters import logs_command
 from holdfast.conductor.commands import Commands
 from holdfast.conductor.events import STREAMS_MAX, entry_document, stream_events
 from holdfast.conductor.logs import read_logs
@@ -123,6 +124,9 @@ class Api:
 
     async def logs(self, call: Call) -> Result:
         station = self._station(call)
+        if station.service is not None and station.service.target == "kubernetes":
+            detail = "instances in a cluster print to its nodes, not to this machine"
+            raise Problem(409, "logs-elsewhere", detail, logs_command(station.service))
         lines = LOG_LINES if call.query["lines"] is None else call.query["lines"]
         directory = self._conductor.works.home.logs(station.name)
         release = self._commands.release_named(station, call.query["release"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 
+from holdfast.artifacts import names
 from holdfast.rollout.commands import Rejected
 from holdfast.runtime.clock import Clock
+from holdfast.spec.model import Service
 from holdfast.targets.base import Target
 
 
@@ -20,3 +22,10 @@ def cluster_target(holder: str, clock: Clock) -> Target:
     counted = Counted(clock)
     access = Access(holder, counters=counted.counters, uncount=counted.aclose)
     return KubernetesTarget(access, clock)
+
+
+def logs_command(spec: Service) -> str:
+    """How people read what instances print in a cluster."""
+    context = f"--context {spec.kubernetes.context} " if spec.kubernetes.context else ""
+    selector = f"app.kubernetes.io/name={spec.service}"
+    return f"kubectl {context}logs --namespace {names.namespace(spec)} --prefix -l {selector}"
