@@ -6,6 +6,7 @@ from holdfast.artifacts import names
 from holdfast.artifacts.artifact import Object
 from holdfast.artifacts.kubernetes import environment, gpu, placement, probes, sriov, words
 from holdfast.artifacts.kubernetes.hardening import container_context, pod_context
+from holdfast.artifacts.kubernetes.mesh import install
 from holdfast.artifacts.kubernetes.objects import named, present
 from holdfast.spec.model import Service
 
@@ -58,7 +59,7 @@ def _annotations(service: Service) -> dict[str, str]:
             "prometheus.io/port": str(service.traffic.port),
             "prometheus.io/path": service.observability.metrics_path,
         }
-    return found | sriov.joined(service)
+    return found | install.sized(service) | sriov.joined(service)
 
 
 def job_template(service: Service, suffix: str, command: tuple[str, ...]) -> Object:

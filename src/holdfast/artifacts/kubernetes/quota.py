@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from holdfast.artifacts import names
 from holdfast.artifacts.artifact import Artifact, Object
 from holdfast.artifacts.kubernetes import scaling
+from holdfast.artifacts.kubernetes.mesh import install
 from holdfast.artifacts.kubernetes.objects import BASE, named, namespaced
 from holdfast.spec.model import Service
+from holdfast.spec.production.resources import Amount
 
 _KEYS = ("service", "kubernetes.namespace")
 _DOOR_PORTS = 4  # node ports behind a load balancer: 80, 443, health, one to spare
@@ -24,7 +26,8 @@ def render(service: Service) -> Iterable[Artifact]:
         [*_fleets(service), _objects(service)],
         "How much the service may take: room for its largest fleet twice, and no more.",
         (*scaling.KEYS, "resources.requests", "resources.limits", "rollout.strategy",
-         "rollout.max_surge", "kubernetes.ingress"),
+         "rollout.max_surge", "kubernetes.ingress", "kubernetes.mesh", "resilience.database",
+         "resilience.queue"),
         ("T51",),
     )  # fmt: skip
     yield Artifact(
@@ -51,25 +54,32 @@ def _fleet(service: Service) -> int:
 
 def _pods(service: Service) -> Object:
     found = namespaced(service, "v1/ResourceQuota", named(service, "pods"), "service")
-    count, asked = _fleet(service), service.resources
+    count, asked, proxy = _fleet(service), service.resources, install.proxy(service)
     own = {"scopeName": "PriorityClass", "operator": "In", "values": [named(service)]}
     found["spec"] = {
         "hard": {
             "pods": str(count),
-            "requests.cpu": names.cpu(count * asked.requests.cpu),
-            "requests.memory": names.memory(count * asked.requests.memory),
-            "limits.cpu": names.cpu(count * asked.limits.cpu),
-            "limits.memory": names.memory(count * asked.limits.memory),
+            **_all(count, "requests", asked.requests, proxy),
+            **_all(count, "limits", asked.limits, proxy),
         },
         "scopeSelector": {"matchExpressions": [own]},
     }
     return found
 
 
+def _all(count: int, side: str, own: Amount, proxy: install.Sides) -> Object:
+    """Of so many pods, each with the proxy that the mesh puts beside the instance."""
+    cpu, memory = proxy[side]
+    return {
+        f"{side}.cpu": names.cpu(round(count * (own.cpu + cpu), 3)),
+        f"{side}.memory": names.memory(count * (own.memory + memory)),
+    }
+
+
 def _objects(service: Service) -> Object:
-    """Only a Gateway of the service's own may open the namespace to the world."""
+    """A Gateway of the service's own, and the doors by which other regions reach its data."""
     found = namespaced(service, "v1/ResourceQuota", named(service, "objects"), "service")
-    doors = int(service.kubernetes.ingress == "gateway")
+    doors = int(service.kubernetes.ingress == "gateway") + _abroad(service)
     hard = {
         "services.loadbalancers": str(doors),
         "services.nodeports": str(_DOOR_PORTS * doors),
@@ -77,6 +87,14 @@ def _objects(service: Service) -> Object:
         "count/jobs.batch": "200",
     }
     return {**found, "spec": {"hard": hard}}
+
+
+def _abroad(service: Service) -> int:
+    """The database's, and of the queue one for all and one for each of three brokers."""
+    if len(service.regions) == 1:
+        return 0
+    given = service.resilience
+    return int(given.database == "postgres") + 4 * int(given.queue == "kafka")
 
 
 def _defaults(service: Service) -> Object:

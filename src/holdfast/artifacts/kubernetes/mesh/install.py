@@ -21,6 +21,12 @@ SYSTEM = "istio-system"
 TRACES = "holdfast-traces"
 _CONTROL_PLANES = 3
 _HUB = "docker.io/istio"
+_GIB = 2**30
+Sides = dict[str, tuple[float, int]]
+#: Cores and bytes of a proxy: as others have them, and where the instance has cores of its own.
+_PROXY: Sides = {"requests": (0.1, _GIB // 8), "limits": (2.0, _GIB)}
+_EXACT: Sides = {"requests": (0.5, _GIB // 4), "limits": (0.5, _GIB // 4)}
+PROXY_KEYS = ("kubernetes.mesh", "resources.requests", "resources.limits")
 #: Pods in the service's namespace that bring their own TLS and are called by their operators, and
 #: pods that only hold a place.
 _UNMESHED = (
@@ -49,6 +55,32 @@ def render(service: Service) -> Iterable[Artifact]:
 def wanted(service: Service) -> bool:
     """The mesh needs it, and so does a Gateway, whose class is Istio's."""
     return service.kubernetes.mesh == "istio" or service.kubernetes.ingress == "gateway"
+
+
+def proxy(service: Service) -> Sides:
+    """What the sidecar takes of an instance's pod, by ``requests`` and ``limits``."""
+    if service.kubernetes.mesh != "istio":
+        return dict.fromkeys(("requests", "limits"), (0.0, 0))
+    return _EXACT if _guaranteed(service) else _PROXY
+
+
+def sized(service: Service) -> dict[str, str]:
+    """Annotations of a pod whose instance has equal requests and limits: a proxy that may take
+    more than it asks for would cost the pod its class *Guaranteed*, and the instance its cores."""
+    if service.kubernetes.mesh != "istio" or not _guaranteed(service):
+        return {}
+    prefix, (cpu, memory) = "sidecar.istio.io/proxy", _EXACT["requests"]
+    told = {"CPU": names.cpu(cpu), "Memory": names.memory(memory)}
+    return {f"{prefix}{what}{end}": v for what, v in told.items() for end in ("", "Limit")}
+
+
+def _guaranteed(service: Service) -> bool:
+    asked, most = service.resources.requests, service.resources.limits
+    return (asked.cpu, asked.memory) == (most.cpu, most.memory)
+
+
+def _quantities(cpu: float, memory: int) -> Object:
+    return {"cpu": names.cpu(cpu), "memory": names.memory(memory)}
 
 
 def _operator(service: Service, region: Region) -> Object:
@@ -103,10 +135,7 @@ def _values(service: Service, region: Region) -> Object:
             "network": region.name,
             "multiCluster": {"clusterName": names.cluster(service, region)},
             "proxy": {
-                "resources": {
-                    "requests": {"cpu": "100m", "memory": "128Mi"},
-                    "limits": {"cpu": "2", "memory": "1Gi"},
-                },
+                "resources": {side: _quantities(*amount) for side, amount in _PROXY.items()},
             },
         },
         "pilot": {"autoscaleEnabled": False},  # an outage of the mesh must not need one more
