@@ -158,6 +158,17 @@ def test_the_service_of_a_release_chooses_its_pods_and_no_others():
     assert not chosen <= others["metadata"]["labels"].items()
 
 
+def test_in_istios_hands_users_stay_with_their_instance_of_a_release_as_the_spec_says():
+    given = {"service": "shop", "run": "serve", "kubernetes": {"steer": "istio"},
+             "traffic": {"balance": "ring-hash", "hash_header": "x-user"}}  # fmt: skip
+    made = Bundle(Release("v2", "0" * 64, "v2"), Service.model_validate(given))
+    address, calls = wanted.address_parts(made)
+    assert calls["spec"]["host"].startswith(address["metadata"]["name"] + ".")
+    balance = calls["spec"]["trafficPolicy"]["loadBalancer"]
+    assert balance["consistentHash"]["httpHeaderName"] == "x-user"
+    assert len(wanted.address_parts(bundle())) == 1
+
+
 def test_instances_are_told_the_version_they_were_deployed_under():
     made = wanted.deployment(bundle(), 1, 1)
     told = made["spec"]["template"]["spec"]["containers"][0]["env"]

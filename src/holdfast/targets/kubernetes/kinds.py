@@ -51,6 +51,7 @@ GATEWAY = Kind("gateway.networking.k8s.io/v1", "Gateway", "gateways")
 HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 GRPC_ROUTE = Kind("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes")
 VIRTUAL_SERVICE = Kind("networking.istio.io/v1", "VirtualService", "virtualservices")
+DESTINATION_RULE = Kind("networking.istio.io/v1", "DestinationRule", "destinationrules")
 ACCESS_REVIEW = Kind(
     "authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews",
     namespaced=False,
@@ -58,7 +59,8 @@ ACCESS_REVIEW = Kind(
 
 _KNOWN = (
     POD, SERVICE, ACCOUNT, NAMESPACE, DEPLOYMENT, PRIORITY, ENDPOINTS, LEASE, AUTOSCALER,
-    SCALED_OBJECT, GATEWAY, HTTP_ROUTE, GRPC_ROUTE, VIRTUAL_SERVICE, ACCESS_REVIEW,
+    SCALED_OBJECT, GATEWAY, HTTP_ROUTE, GRPC_ROUTE, VIRTUAL_SERVICE, DESTINATION_RULE,
+    ACCESS_REVIEW,
 )  # fmt: skip
 _BY_NAME = {(kind.version, kind.name): kind for kind in _KNOWN}
 

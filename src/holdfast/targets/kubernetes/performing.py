@@ -17,7 +17,7 @@ from holdfast.targets.base import Bundle, Refused
 from holdfast.targets.kubernetes import drift, routes, wanted
 from holdfast.targets.kubernetes.answers import Changed, Clashes
 from holdfast.targets.kubernetes.client import Client
-from holdfast.targets.kubernetes.kinds import DEPLOYMENT, SERVICE, Object, name_of
+from holdfast.targets.kubernetes.kinds import DEPLOYMENT, DESTINATION_RULE, SERVICE, Object, name_of
 from holdfast.targets.kubernetes.marks import (
     BEFORE,
     HASH,
@@ -96,7 +96,8 @@ class Performer:
 
     async def _address(self, bundle: Bundle) -> None:
         if bundle.release.id not in self._addressed:
-            await self._client.apply(wanted.address(bundle))
+            for part in wanted.address_parts(bundle):
+                await self._client.apply(part)
             self._addressed.add(bundle.release.id)
 
     async def _retire(self, order: Scale, fence: int, there: Seen) -> None:
@@ -113,6 +114,8 @@ class Performer:
             await self._client.delete(DEPLOYMENT, self._space, name)
             self._sight.deployments.drop(name)
         await self._close(order.release, route, there)
+        if self._way.name == "istio":
+            await self._client.delete(DESTINATION_RULE, self._space, name)
         await self._client.delete(SERVICE, self._space, name)
         self._addressed.discard(order.release)
 

@@ -54,6 +54,8 @@ def rights(spec: Service) -> tuple[Right, ...]:
     ]
     if way.kind is not kinds.SERVICE:
         found.append(Right(way.kind, routes))
+    if way.name == "istio":
+        found.append(Right(kinds.DESTINATION_RULE, (*APPLY, "delete")))
     if (scaler := kind_for(spec)) is not None:
         found.append(Right(scaler, APPLY))
     if way.name == "gateway":

@@ -30,7 +30,7 @@ from holdfast.targets.kubernetes.marks import (
     written,
 )
 from holdfast.targets.kubernetes.seen import addressed, slices_of
-from holdfast.targets.kubernetes.wanted import gateway_route, main_address
+from holdfast.targets.kubernetes.wanted import gateway_route, in_mesh, main_address
 
 Shares = Mapping[str, int]  # percent by the hash of the release
 
@@ -96,10 +96,7 @@ def _gateway(spec: Service, weights: Weights) -> Object:
 
 
 def _istio(spec: Service, weights: Weights) -> Object:
-    forced = spec.model_copy(
-        update={"kubernetes": spec.kubernetes.model_copy(update={"mesh": "istio"})}
-    )
-    rendered = [each for artifact in mesh.render(forced) for each in artifact.objects()]
+    rendered = [each for artifact in mesh.render(in_mesh(spec)) for each in artifact.objects()]
     made: Object = next(each for each in rendered if each["kind"] == "VirtualService")
     shares = [
         {"destination": _destination(spec, release), "weight": weight}

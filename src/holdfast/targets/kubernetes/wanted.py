@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from holdfast.artifacts import names
 from holdfast.artifacts.kubernetes import account, gateway, priority, service, workload
+from holdfast.artifacts.kubernetes.mesh import traffic as mesh
 from holdfast.rollout.model import Release
 from holdfast.spec.model import Service
 from holdfast.targets.base import Bundle
@@ -46,6 +47,32 @@ def address(bundle: Bundle) -> Object:
     made["metadata"]["name"] = object_name(bundle.service.service, bundle.release.id)
     made["spec"]["selector"] |= {HASH: hashed(bundle.release.id)}
     return made
+
+
+def address_parts(bundle: Bundle) -> tuple[Object, ...]:
+    """The Service of a release, and in Istio's hands how its instances are called: balance,
+    session affinity, breakers and ejection, which Istio knows by host."""
+    parts: tuple[Object, ...] = (address(bundle),)
+    if bundle.service.kubernetes.steer == "istio":
+        parts += (_calls(bundle),)
+    return parts
+
+
+def _calls(bundle: Bundle) -> Object:
+    spec = bundle.service
+    rendered = [each for artifact in mesh.render(in_mesh(spec)) for each in artifact.objects()]
+    made = copy.deepcopy(next(each for each in rendered if each["kind"] == "DestinationRule"))
+    name = object_name(spec.service, bundle.release.id)
+    _mark(made, bundle.release)
+    made["metadata"]["name"] = name
+    made["spec"]["host"] = f"{name}.{namespace(spec)}.svc.cluster.local"
+    return made
+
+
+def in_mesh(spec: Service) -> Service:
+    """The same service, as ``artifacts`` renders it for Istio."""
+    inside = spec.kubernetes.model_copy(update={"mesh": "istio"})
+    return spec.model_copy(update={"kubernetes": inside})
 
 
 def main_address(spec: Service) -> Object:
