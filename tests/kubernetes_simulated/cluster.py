@@ -78,7 +78,7 @@ class Cluster:
             (where, pod) for where, pod in self.all("pods")
             if _owner(pod) == owner and not _leaves(pod)
         ]  # fmt: skip
-        for where, pod in sorted(mine, key=lambda e: _is_ready(e[1]))[: len(mine) - wanted]:
+        for where, pod in sorted(mine, key=lambda e: _is_ready(e[1]))[: max(0, len(mine) - wanted)]:
             self._end(where, pod)
         for _ in range(wanted - len(mine)):
             if len(self.all("pods")) >= self.pods_max:

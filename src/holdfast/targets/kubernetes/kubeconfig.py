@@ -13,6 +13,7 @@ import ssl
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,23 @@ class Trust:
     insecure: bool = False
 
     def context(self, certificate: str = "", key: str = "") -> ssl.SSLContext:
-        """For connections as the owner of a client certificate (PEM), or without one."""
-        made = ssl.create_default_context(cadata=self.authority or None)
-        if self.insecure:
-            made.check_hostname = False
-            made.verify_mode = ssl.CERT_NONE
-        if certificate:
-            _load(made, certificate, key)
-        return made
+        """For connections as the owner of a client certificate (PEM), or without one.
+
+        Shared by all who ask for the same: each of its own would hold all authorities again, about
+        a megabyte for every service.
+        """
+        return _context(self, certificate, key)
+
+
+@lru_cache(maxsize=32)
+def _context(trust: Trust, certificate: str, key: str) -> ssl.SSLContext:
+    made = ssl.create_default_context(cadata=trust.authority or None)
+    if trust.insecure:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    if certificate:
+        _load(made, certificate, key)
+    return made
 
 
 @dataclass(frozen=True, slots=True)
