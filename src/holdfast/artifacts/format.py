@@ -9,9 +9,13 @@ from __future__ import annotations
 import json
 import re
 import textwrap
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import yaml
+from yaml.representer import SafeRepresenter
+from yaml.resolver import Resolver
 
 from holdfast.artifacts.artifact import Artifact
 from holdfast.artifacts.versions import ACTIONS
@@ -26,28 +30,55 @@ _HEADER_WIDTH = 97  # with a comment mark of up to three characters: 100
 _WIDTH = 2**20  # lines are never folded: a folded line is a puzzle in a diff
 
 
+_TEXT = "tag:yaml.org,2002:str"
+_MAP = "tag:yaml.org,2002:map"
+_LIST = "tag:yaml.org,2002:seq"
+_OTHERS = SafeRepresenter()
+_RESOLVER = Resolver()
+
+
 class _Dumper(yaml.CSafeDumper):
-    def ignore_aliases(self, data: object) -> bool:
-        return True  # anchors make a reader look elsewhere
+    """The emitter asks twice for every word what a reader would take it for."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> str:  # noqa: ANN401  # no types
+        if kind is yaml.ScalarNode:
+            return _resolved(value, tuple(implicit))
+        return _MAP if kind is yaml.MappingNode else _LIST
 
 
-def _text(dumper: Any, value: str) -> yaml.ScalarNode:  # noqa: ANN401  # the emitter has no types
-    tag, style = "tag:yaml.org,2002:str", None
-    if "\n" in value and _block_safe(value):
-        style = "|"
-    elif _DOUBTFUL.fullmatch(value) or not isinstance(typed(value), str):
-        style = '"'
-    node: yaml.ScalarNode = dumper.represent_scalar(tag, value, style=style)
+@lru_cache(maxsize=8192)
+def _resolved(value: str, implicit: tuple[bool, bool]) -> str:
+    resolve: Callable[..., str] = _RESOLVER.resolve
+    return resolve(yaml.ScalarNode, value, implicit)
+
+
+def _node(value: object) -> yaml.Node:
+    """The tree that the emitter writes. Every place has its own node: one that occurs twice would
+    be written as an anchor, which makes a reader look elsewhere."""
+    if isinstance(value, str):
+        return yaml.ScalarNode(_TEXT, value, style=_style(value))
+    if isinstance(value, dict):
+        pairs = [(_node(key), _node(each)) for key, each in value.items()]
+        return yaml.MappingNode(_MAP, pairs, flow_style=False)
+    if isinstance(value, list | tuple):
+        return yaml.SequenceNode(_LIST, [_node(each) for each in value], flow_style=False)
+    node: yaml.Node = _OTHERS.represent_data(value)
     return node
+
+
+@lru_cache(maxsize=4096)
+def _style(value: str) -> str | None:
+    if "\n" in value and _block_safe(value):
+        return "|"
+    if _DOUBTFUL.fullmatch(value) or not isinstance(typed(value), str):
+        return '"'
+    return None
 
 
 def _block_safe(value: str) -> bool:
     """Literal blocks cannot hold trailing blanks or characters that are not printed."""
     lines = value.split("\n")
     return all(line == line.rstrip() and line.isprintable() for line in lines) and bool(lines[0])
-
-
-_Dumper.add_representer(str, _text)
 
 
 def written(artifact: Artifact) -> bytes:
@@ -63,7 +94,7 @@ def written(artifact: Artifact) -> bytes:
 def yaml_text(documents: tuple[dict[str, Any], ...]) -> str:
     """YAML documents, separated by ``---``."""
     return "---\n".join(
-        yaml.dump(each, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+        yaml.serialize(_node(each), Dumper=_Dumper, allow_unicode=True, width=_WIDTH)
         for each in documents
     )
 
