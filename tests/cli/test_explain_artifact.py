@@ -110,3 +110,17 @@ def test_every_file_of_the_set_has_the_renderer_that_writes_it():
     for path in [file.path for file in render(service)][::7]:
         maker = maker_of(path, service)
         assert any(maker in renderers for renderers in FAMILIES.values()), path
+
+
+def test_a_constant_line_says_what_decides_that_its_file_is_there(run):
+    path = "resilience/runbooks/queue-under-replicated.md"
+    said = run("explain", f"out/{path}:{line_of('## Act', path)}")
+    assert "no key alone changes this line" in said
+    assert "the file is there because of" in said and "resilience.queue" in said
+
+
+def test_the_name_of_a_region_shapes_lines_though_a_mirror_is_named_after_it(run):
+    path = "delivery/argocd/applicationsets.yaml"
+    number = line_of("path: out/resilience/overlays/eu-west", path)
+    said = json.loads(run("explain", f"out/{path}:{number}", "--json"))
+    assert {each["key"] for each in said["settings"]} >= {"regions[1].name", "delivery.path"}

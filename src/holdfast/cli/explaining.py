@@ -171,7 +171,10 @@ def _tell_line(number: int, answer: Answer) -> None:
     if number in answer.overridden:
         say(f"changed by {plain(', '.join(answer.file.artifact.overrides))}")
     elif not rows:
-        say("no key alone changes this line")
+        say("no key alone changes this line; an override beside the spec can")
+        rows = [_cells(each) for each, numbers in answer.settings if not numbers]
+        if rows:
+            say("the file is there because of")
     for line in table(("key", "value", "origin"), rows) if rows else ():
         say(line)
 

@@ -56,9 +56,18 @@ def variants(service: Service, under: Iterable[str] = ("",)) -> Iterator[Variant
     for path, value in values(service, ()):
         key = dotted(generic(path))
         for other in _others(path, value) if any(covers(each, key) for each in wanted) else ():
-            turned = replaced(service, path, other)
+            turned = _named_again(replaced(service, path, other), path, value, other)
             if not any(finding.breaks for finding in rules.check(turned)):
                 yield Variant(path, turned)
+
+
+def _named_again(turned: Service, path: Path, old: Any, new: Any) -> Service:  # noqa: ANN401
+    """A region that is called otherwise keeps its mirror."""
+    mirrors = turned.image.mirrors
+    if generic(path) != ("regions", "[]", "name") or old not in mirrors:
+        return turned
+    again = {new if name == old else name: each for name, each in mirrors.items()}
+    return replaced(turned, ("image", "mirrors"), again)  # type: ignore[no-any-return]
 
 
 def values(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:  # noqa: ANN401
