@@ -31,7 +31,7 @@ WHOLE = (
     "containers/Dockerfile",
     "containers/sign.sh",
     "delivery/argocd/projects.yaml",
-    "delivery/flagger/canary.yaml",
+    "delivery/flagger/base/canary.yaml",
     "delivery/github/workflows/image.yaml",
     "kubernetes/base/deployment.yaml",
     "kubernetes/base/networkpolicies.yaml",

@@ -34,7 +34,7 @@ TEMPLATES = (
     ("observability/base/alert-routes.yaml", "receivers"),
     ("delivery/argocd/applicationsets.yaml", "template"),
     ("delivery/argocd/argocd-notifications-cm.yaml", "data"),
-    ("delivery/flagger/metrictemplates.yaml", "query"),
+    ("delivery/flagger/base/metrictemplates.yaml", "query"),
     ("kubernetes/platform/prometheus-adapter.yaml", "data"),
     ("resilience/security/secrets.yaml", "template"),
 )
