@@ -77,6 +77,7 @@ _NAMES: Final = {
         kube_horizontalpodautoscaler_status_condition
         kube_job_status_failed kube_job_status_succeeded kube_job_status_active
         kube_cronjob_status_last_successful_time kube_cronjob_spec_suspend
+        kube_cronjob_created
         kube_node_status_condition kube_node_status_allocatable kube_node_info kube_node_labels
         kube_persistentvolumeclaim_resource_requests_storage_bytes
         kube_persistentvolumeclaim_info""",
@@ -130,8 +131,10 @@ _NAMES: Final = {
         fluentbit_output_proc_records_total fluentbit_input_records_total""",
     "cloudnative-pg": """
         cnpg_collector_up cnpg_pg_replication_lag cnpg_pg_replication_streaming_replicas
-        cnpg_collector_last_available_backup_timestamp
-        cnpg_collector_last_failed_backup_timestamp
+        barman_cloud_cloudnative_pg_io_last_available_backup_timestamp
+        barman_cloud_cloudnative_pg_io_last_failed_backup_timestamp
+        barman_cloud_cloudnative_pg_io_first_recoverability_point
+        cnpg_pgbouncer_pools_cl_waiting cnpg_pgbouncer_pools_maxwait
         cnpg_pg_stat_archiver_seconds_since_last_archival
         cnpg_pg_stat_archiver_failed_count
         cnpg_pg_stat_archiver_last_failed_time

@@ -11,6 +11,7 @@ from family import file, objects, rendered, spec, text, the
 
 from holdfast.artifacts import names
 from holdfast.artifacts.resilience.data import postgres
+from holdfast.artifacts.resilience.objects import HOSTNAME
 
 ONE = "regions: [{name: here, primary: true}]"
 
@@ -266,3 +267,35 @@ def test_no_data_service_carries_a_secret_of_its_own(service):
         for each in found.artifact.objects():
             assert each.get("kind") != "Secret"
             assert "secretAccessKey" not in json.dumps(each)
+
+
+@pytest.mark.req("T115", "T130", "T133")
+def test_whatever_other_regions_ask_for_by_name_has_that_name_in_dns(reference):
+    for region in reference.regions:
+        below = f"overlays/{region.name}"
+        database = the(reference, "Cluster", below=below)["spec"]
+        (door,) = database["managed"]["services"]["additional"]
+        told = {door["serviceTemplate"]["metadata"]["annotations"][HOSTNAME]}
+        kafka = the(reference, "Kafka", below=below)["spec"]["kafka"]
+        (abroad,) = [each for each in kafka["listeners"] if each["name"] == "regions"]
+        ways = [abroad["configuration"]["bootstrap"], *abroad["configuration"]["brokers"]]
+        told |= {each["annotations"][HOSTNAME] for each in ways}
+        asked = {
+            each["connectionParameters"]["host"]
+            for other in reference.regions
+            for each in the(reference, "Cluster", below=f"overlays/{other.name}")["spec"][
+                "externalClusters"
+            ]
+            if each["name"].endswith(region.name)
+        }
+        asked |= {
+            mirror["source"]["bootstrapServers"].partition(":")[0]
+            for other in reference.regions
+            if other.name != region.name
+            for mirror in the(reference, "KafkaMirrorMaker2", below=f"overlays/{other.name}")[
+                "spec"
+            ]["mirrors"]
+            if mirror["source"]["alias"] == region.name
+        }
+        asked |= {each["advertisedHost"] for each in abroad["configuration"]["brokers"]}
+        assert asked == told and len(told) == 5

@@ -157,3 +157,34 @@ def test_every_control_is_proved_by_checks_and_reported_on_a_schedule(reference)
     values = file(reference, "security/helm/scanner.yaml").body
     assert values["operator"]["clusterComplianceEnabled"] is True
     assert namespace(reference) in values["targetNamespaces"].split(",")
+
+
+def signs(allowed, name):
+    """What Vault does with allow_bare_domains and allow_subdomains (its documentation, PKI)."""
+    return any(name == each or name.endswith(f".{each}") for each in allowed)
+
+
+#: The certificates of nodes that the chart of CockroachDB asks for (certificate.node.yaml).
+CHART = ("localhost", "127.0.0.1", "{0}-public", "{0}-public.{1}",
+         "{0}-public.{1}.svc.cluster.local", "*.{0}", "*.{0}.{1}",
+         "*.{0}.{1}.svc.cluster.local")  # fmt: skip
+
+
+@pytest.mark.req("T8", "T138")
+@pytest.mark.parametrize("database", ["postgres", "cockroach"])
+@pytest.mark.parametrize("space", ["", "kubernetes: {namespace: trade}"])
+def test_vault_signs_every_name_that_a_certificate_of_its_issuer_asks_for(database, space):
+    given = spec(f"resilience: {{database: {database}}}\n{space}")
+    (role,) = re.findall(r"allowed_domains=(\S+)", text(given, "security/vault/setup.sh"))
+    wanted = [
+        name
+        for each in objects(given, "Certificate", "security/")
+        if each["spec"]["issuerRef"]["name"] == "shop-issuer"
+        for name in (*each["spec"].get("dnsNames", ()), each["spec"].get("commonName"))
+        if name
+    ]
+    if database == "cockroach":
+        wanted += [name.format(f"shop-db-{region.name}", namespace(given))
+                   for region in given.regions for name in CHART]  # fmt: skip
+    assert wanted
+    assert [name for name in wanted if not signs(role.split(","), name)] == []

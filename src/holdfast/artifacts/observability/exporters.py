@@ -183,13 +183,14 @@ def _cache(service: Service) -> Iterator[Object]:
 
 
 def _cache_container(service: Service, name: str) -> Object:
-    cache = f"{service.service}-cache"
+    """It looks at the primary alone: a copy has no copies, and every alert is about the primary."""
+    cache, primary = f"{service.service}-cache", f"{service.service}-cache-master"
     secret = {"secretKeyRef": {"name": cache, "key": "password", "optional": True}}
     return {
         "name": "exporter",
         "image": thirdparty.REDIS_EXPORTER.reference,
         "env": [
-            {"name": "REDIS_ADDR", "value": f"redis://{cache}:6379"},
+            {"name": "REDIS_ADDR", "value": f"redis://{primary}:6379"},
             {"name": "REDIS_PASSWORD", "valueFrom": secret},
         ],
         "ports": [{"name": "metrics", "containerPort": 9121}],

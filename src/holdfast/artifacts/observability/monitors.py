@@ -126,23 +126,33 @@ def _data(service: Service) -> Iterator[Object]:
     own, space, every = service.service, namespace(service), _every(service)
     data = service.resilience
 
-    def pods(suffix: str, chosen: Mapping[str, str], port: str, path: str = "/metrics") -> Object:
-        endpoint = {"port": port, "path": path, "interval": every}
+    def pods(
+        suffix: str, chosen: Mapping[str, str], port: str, path: str = "/metrics", **tls: object
+    ) -> Object:
+        endpoint: Object = {"port": port, "path": path, "interval": every, **tls}
         selected = {"matchLabels": dict(chosen)}
         return _monitor("PodMonitor", f"{own}-{suffix}", space, selected, endpoint)
 
     if data.database == "postgres":
         yield pods("db", {"cnpg.io/cluster": f"{own}-db"}, "metrics")
+        yield pods("db-pooler", {"cnpg.io/poolerName": f"{own}-db-pooler"}, "metrics")
     if data.database == "cockroach":
         name = {**family(service), "app.kubernetes.io/component": "cockroachdb"}
-        yield pods("db", name, "http", "/_status/vars")
+        yield pods("db", name, "http", "/_status/vars", **_TLS)
     if data.cache == "redis":
         yield pods("cache", {"app.kubernetes.io/name": f"{own}-cache-exporter"}, "metrics")
     if data.queue == "kafka":
         yield pods("queue", {"strimzi.io/cluster": f"{own}-queue"}, "tcp-prometheus")
     if data.objects == "minio":
         name = {"v1.min.io/tenant": f"{own}-objects"}
-        yield pods("objects", name, "http-minio", "/minio/v2/metrics/cluster")
+        own_tls = service.kubernetes.mesh == "none"  # in the mesh its sidecar speaks TLS
+        port, tls = ("https-minio", _TLS) if own_tls else ("http-minio", {})
+        yield pods("objects", name, port, "/minio/v2/metrics/cluster", **tls)
+
+
+#: Pods are scraped by their address, which no certificate of theirs names; what is read is no
+#: secret, and network policies say who reaches the port.
+_TLS: Mapping[str, object] = {"scheme": "https", "tlsConfig": {"insecureSkipVerify": True}}
 
 
 # ---- the platform --------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ VAULT_CA: Final = "vault-ca"
 VELERO: Final = "velero"  # the namespace where Velero and its objects live
 MONITORING: Final = "monitoring"
 ZONE: Final = "topology.kubernetes.io/zone"
+#: How ExternalDNS is told the name of a Service.
+HOSTNAME: Final = "external-dns.alpha.kubernetes.io/hostname"
 EXTERNAL: Final = "holdfast.dev/external"  # what an object needs and others bring
 
 
@@ -69,6 +71,11 @@ def annotated(found: Object, **annotations: str) -> Object:
 def overlay(region: Region) -> str:
     """The directory of what only one region is given."""
     return f"{OVERLAYS}/{region.name}"
+
+
+def within_regions(name: str) -> dict[str, str]:
+    """Annotations of a load balancer that has a name, and addresses of the region's network."""
+    return {HOSTNAME: name, "service.beta.kubernetes.io/aws-load-balancer-scheme": "internal"}
 
 
 def resources(cpu: str, memory: str, most: str = "") -> Object:

@@ -21,6 +21,7 @@ from holdfast.artifacts.resilience.objects import (
     overlay,
     owned,
     resources,
+    within_regions,
 )
 from holdfast.spec.model import Service
 from holdfast.spec.production.regions import Region
@@ -79,7 +80,7 @@ def cluster(service: Service, region: Region) -> Object:
         "affinity": {"topologyKey": ZONE, "podAntiAffinityType": "required"},
         "certificates": _certificates(service),
         "plugins": [_archiver(service, region)],
-        **_ways(service),
+        **_ways(service, region),
         **_replica(service, region),
         **_patience(service),
     }
@@ -226,12 +227,15 @@ def _external(service: Service, region: Region) -> Object:
     }
 
 
-def _ways(service: Service) -> Object:
-    """A door that only the networks of the regions can reach; external-dns gives it its name."""
+def _ways(service: Service, region: Region) -> Object:
+    """A door that only the networks of the regions can reach; ExternalDNS gives it its name."""
     if len(service.regions) == 1:
         return {}
     door = {
-        "metadata": {"name": named(service, "db-regions")},
+        "metadata": {
+            "name": named(service, "db-regions"),
+            "annotations": within_regions(names.regional_host(service, region, "db")),
+        },
         "spec": {
             "type": "LoadBalancer",
             "loadBalancerClass": "service.k8s.aws/nlb",

@@ -22,6 +22,7 @@ from holdfast.artifacts.resilience.objects import (
     owned,
     pod_security,
     resources,
+    within_regions,
 )
 from holdfast.artifacts.resilience.security import secrets
 from holdfast.spec.model import Service
@@ -96,15 +97,21 @@ def _listeners(service: Service, region: Region) -> Iterator[Object]:
     if len(service.regions) == 1:
         return
     host = names.regional_host(service, region, "queue")
+    hosts = [names.regional_host(service, region, f"queue-{index}") for index in range(BROKERS)]
     brokers = [
-        {"broker": index, "advertisedHost": f"queue-{index}.{region.name}.{names.host(service)}"}
-        for index in range(BROKERS)
+        {
+            "broker": index,
+            "advertisedHost": each,
+            "advertisedPort": _ABROAD,
+            "annotations": within_regions(each),
+        }
+        for index, each in enumerate(hosts)
     ]
     door = {
         "class": "service.k8s.aws/nlb",
         "loadBalancerSourceRanges": [each.cidr for each in service.regions],
-        "bootstrap": {"alternativeNames": [host]},
-        "brokers": [{**each, "advertisedPort": _ABROAD} for each in brokers],
+        "bootstrap": {"alternativeNames": [host], "annotations": within_regions(host)},
+        "brokers": brokers,
     }
     yield {
         "name": "regions", "port": _ABROAD, "type": "loadbalancer", **believed,

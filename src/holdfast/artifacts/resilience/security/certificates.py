@@ -126,11 +126,15 @@ def _certificate(service: Service, suffix: str, hosts: Sequence[str], issuer: st
     return owned(service, f"{_API}/Certificate", name, spec, "tls")
 
 
+def doors(service: Service) -> list[str]:
+    """The Services by which the database is reached: for writing, for reading copies, for any."""
+    return [named(service, "db", way) for way in ("rw", "ro", "r")]
+
+
 def _postgres(service: Service) -> Iterator[Object]:
     """Of the servers, and of the copies that follow them from wherever they are."""
-    name, space = named(service, "db"), names.namespace(service)
-    ways = [f"{name}-{way}" for way in ("rw", "ro", "r")]
-    hosts = [h for way in ways for h in (way, f"{way}.{space}", f"{way}.{space}.svc")]
+    space = names.namespace(service)
+    hosts = [h for way in doors(service) for h in (way, f"{way}.{space}", f"{way}.{space}.svc")]
     hosts += [names.regional_host(service, region, "db") for region in service.regions]
     yield _watched(_certificate(service, "db-server", hosts, named(service, "issuer")))
     copies = _certificate(service, "db-replication", (), named(service, "issuer"))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from holdfast.artifacts import names
 from holdfast.artifacts.artifact import Artifact, Object
 from holdfast.artifacts.resilience.objects import MONITORING, SECURITY, named
-from holdfast.artifacts.resilience.security import secrets
+from holdfast.artifacts.resilience.security import certificates, secrets
 from holdfast.spec.model import Service
 from holdfast.spec.production.regions import Region
 
@@ -161,6 +161,13 @@ def _certificates(service: Service) -> str:
 
 
 def _users(service: Service) -> tuple[str, ...]:
-    """Common names of clients: databases take them for names of users."""
-    users = {"postgres": ("streaming_replica",), "cockroach": ("node", "root", "localhost")}
-    return (*users.get(service.resilience.database, ()), service.service)
+    """Names that are in no domain of the world: common names of clients, which databases take for
+    users, and what Services are called within their namespace and beside it."""
+    releases = [named(service, "db", region.name) for region in service.regions]
+    own = [name for each in releases for name in (each, f"{each}-public")]
+    users = {
+        "postgres": ("streaming_replica", *certificates.doors(service)),
+        "cockroach": ("node", "root", "localhost", "127.0.0.1", *own),
+    }
+    found = (*users.get(service.resilience.database, ()), names.namespace(service))
+    return tuple(dict.fromkeys((*found, service.service)))
