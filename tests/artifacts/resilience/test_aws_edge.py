@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 
 import aws_templates as aws
 import pytest
-from family import HOSTILE, spec
+from family import HOSTILE, file, spec, the
 
 from holdfast.artifacts import names
+from holdfast.artifacts.resilience.aws.steps import Deploy, steps
 
 
 def fronted(service):
@@ -184,3 +186,129 @@ def test_no_text_of_a_person_is_read_as_a_reference():
         assert "{{" not in str(list(aws.values(each, "ResourcePath")))
         for text in aws.values(each, "Fn::Sub"):
             assert HOSTILE not in str(text)
+
+
+@pytest.mark.req("T111", "T118")
+@pytest.mark.parametrize("ingress", ["gateway", "nginx", "traefik"])
+def test_the_pods_of_the_gateway_are_bound_to_the_group_that_the_region_s_stack_makes(ingress):
+    given = spec(f"kubernetes: {{ingress: {ingress}}}")
+    for region in given.regions:
+        binding = the(given, "TargetGroupBinding", below=f"overlays/{region.name}")
+        body = aws.template(given, region.name, "entrance")
+        (group,) = aws.resources(body, "ElasticLoadBalancingV2::TargetGroup").values()
+        assert binding["spec"]["targetGroupName"] == group["Name"]
+        assert binding["spec"]["targetType"] == group["TargetType"]
+        listed = file(given, f"overlays/{region.name}/kustomization.yaml").body["resources"]
+        assert "entrance.yaml" in listed
+
+
+# ---- references ----------------------------------------------------------------------------------
+
+
+def ends(body, value):
+    """The logical names and parameters that a value of a template refers to."""
+    if isinstance(value, dict):
+        if set(value) == {"Ref"}:
+            yield value["Ref"]
+        elif set(value) == {"Fn::GetAtt"}:
+            yield value["Fn::GetAtt"][0]
+        elif set(value) == {"Fn::Sub"}:
+            yield from subbed(body, value["Fn::Sub"])
+        else:
+            for each in value.values():
+                yield from ends(body, each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from ends(body, each)
+
+
+def subbed(body, said):
+    text, own = (said, {}) if isinstance(said, str) else said
+    yield from ends(body, list(own.values()))
+    for name in re.findall(r"\$\{([^!}]+)\}", text):
+        if name not in own:
+            yield name.partition(".")[0] if not name.startswith("AWS::") else name
+
+
+@pytest.mark.req("T111", "T116", "T117", "T118", "T119", "T120")
+def test_every_reference_of_every_template_ends_at_something_of_it(service):
+    pseudo = {"AWS::Partition", "AWS::Region", "AWS::AccountId", "AWS::NoValue", "AWS::URLSuffix"}
+    seen = 0
+    for path, body in aws.templates(service).items():
+        there = set(body["Resources"]) | set(body.get("Parameters", {})) | pseudo
+        for name in ends(body, {**body["Resources"], "Outputs": body.get("Outputs", {})}):
+            seen += 1
+            assert name in there, (path, name)
+        used = set(ends(body, [body["Resources"], body.get("Outputs", {}),
+                               body.get("Conditions", {})]))  # fmt: skip
+        assert set(body.get("Parameters", {})) <= used, path
+    assert seen > 200
+
+
+def sources(service):
+    """What each parameter of each deployed template is filled with, the last time it is."""
+    return {(step.file, name): value for step in steps(service) if isinstance(step, Deploy)
+            for name, value in step.parameters}  # fmt: skip
+
+
+def made(service, source):
+    """Template and value of the output that fills a parameter in another place."""
+    (file,) = {step.file for step in steps(service) if isinstance(step, Deploy)
+               and (step.place, step.stack) == (source.place, source.stack)}  # fmt: skip
+    body = aws.templates(service)[file]
+    return file, body, body["Outputs"][source.name]["Value"]
+
+
+@pytest.mark.req("T116", "T117", "T118", "T119")
+def test_what_users_are_led_to_is_the_load_balancer_of_that_region_and_its_health(service):
+    given = sources(service)
+    kinds = {"LoadBalancer": "ElasticLoadBalancingV2::LoadBalancer", "Health":
+             "Route53::HealthCheck", "Accelerator": "GlobalAccelerator::Accelerator"}  # fmt: skip
+    clouds = {region.cloud: region for region in service.regions}
+
+    def end(file, value):
+        source = given[file, value["Ref"]]
+        where, body, output = made(service, source)
+        (name,) = ends(body, output)
+        assert body["Resources"][name]["Type"] == f"AWS::{kinds[name]}"
+        return where.partition("/")[0], name
+
+    body = aws.template(service, "global", "accelerator")
+    for group in aws.resources(body, "GlobalAccelerator::EndpointGroup").values():
+        (endpoint,) = group["EndpointConfigurations"]
+        region = clouds[group["EndpointGroupRegion"]].name
+        assert end("global/accelerator.yaml", endpoint["EndpointId"]) == (region, "LoadBalancer")
+    records = aws.resources(aws.template(service, "global", "records"), "Route53::RecordSet")
+    for name, record in records.items():
+        alias = record["AliasTarget"]
+        where, what = end("global/records.yaml", alias["DNSName"])
+        if "HealthCheckId" not in record:
+            assert (where, what) == ("global", "Accelerator"), name
+            continue
+        assert what == "LoadBalancer", name
+        assert end("global/records.yaml", alias["HostedZoneId"]) == (where, what)
+        assert end("global/records.yaml", record["HealthCheckId"]) == (where, "Health")
+        if "Region" in record:
+            assert clouds[record["Region"]].name == where
+
+
+@pytest.mark.req("T116", "T119", "T120", "T135", "T137")
+def test_cloudfront_asks_names_that_lead_to_the_accelerator_and_to_the_nearest_region(reference):
+    body = aws.template(reference, "global", "cdn")
+    (distribution,) = aws.resources(body, "CloudFront::Distribution").values()
+    config = distribution["DistributionConfig"]
+    records = aws.template(reference, "global", "records")
+    known = {each["Name"] for each in aws.resources(records, "Route53::RecordSet").values()}
+    origins = {each["Id"]: each["DomainName"] for each in config["Origins"]}
+    assert set(origins.values()) <= known
+    used = [config["DefaultCacheBehavior"], *config.get("CacheBehaviors", ())]
+    groups = {g["Id"]: g for g in config.get("OriginGroups", {}).get("Items", ())}
+    assert {each["TargetOriginId"] for each in used} <= origins.keys() | groups.keys()
+    for group in groups.values():
+        assert {each["OriginId"] for each in group["Members"]["Items"]} <= origins.keys()
+    wall = aws.template(reference, "global", "firewall")
+    name = config["WebACLId"]["Fn::ImportValue"]
+    (output,) = [o for o in wall["Outputs"].values() if o["Export"]["Name"] == name]
+    assert wall["Resources"][output["Value"]["Fn::GetAtt"][0]]["Type"] == "AWS::WAFv2::WebACL"
+    (acl,) = aws.resources(wall, "WAFv2::WebACL").values()
+    assert acl["Scope"] == "CLOUDFRONT"

@@ -10,6 +10,7 @@ from family import spec
 
 from holdfast.artifacts import names
 from holdfast.artifacts.resilience.aws import storage
+from holdfast.artifacts.resilience.aws.steps import Deploy, steps
 
 CLOSED = {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}
 
@@ -163,4 +164,21 @@ def test_images_of_the_primary_region_are_copied_to_all_others(service):
     (rule,) = found[2]["Properties"]["ReplicationConfiguration"]["Rules"]
     targets = {each["Region"] for each in rule["Destinations"]}
     assert targets == {each.cloud for each in names.others(service, primary)}
-    assert rule["RepositoryFilters"] == [{"Filter": service.service, "FilterType": "PREFIX_MATCH"}]
+    (ours,) = rule["RepositoryFilters"]
+    assert ours["FilterType"] == "PREFIX_MATCH"
+    for _, _, each in aws.everywhere(service, "ECR::Repository"):
+        assert each["Properties"]["RepositoryName"].startswith(ours["Filter"])
+
+
+@pytest.mark.req("T24", "T25")
+def test_a_second_service_of_the_account_takes_no_rule_of_the_first_away(service):
+    other = service.model_copy(update={"service": "another"})
+    for kind in ("RegistryScanningConfiguration", "ReplicationConfiguration"):
+        assert aws.everywhere(service, f"ECR::{kind}") == aws.everywhere(other, f"ECR::{kind}")
+    shared = [[(s.place, s.stack, aws.templates(each)[s.file]) for s in steps(each)
+               if isinstance(s, Deploy) and s.file.endswith("/account.yaml")]
+              for each in (service, other)]  # fmt: skip
+    assert shared[0] == shared[1] and len(shared[0]) == len(service.regions)
+    stacks = [{(s.place, s.stack) for s in steps(each) if isinstance(s, Deploy)}
+              for each in (service, other)]  # fmt: skip
+    assert stacks[0] & stacks[1] == {(place, name) for place, name, _ in shared[0]}

@@ -72,9 +72,9 @@ PLATFORM_KINDS = {
 }  # fmt: skip
 #: Namespaces of what a cluster has once.
 PLATFORM_NAMESPACES = (
-    "cert-manager", "chaos-mesh", "gpu-operator", "istio-system", "kube-system", "kyverno",
-    "logging", "monitoring", "node-monitoring", "sriov-network-operator", "tracing",
-    "trivy-system", "vault", "velero",
+    "cert-manager", "chaos-mesh", "gpu-operator", "ingress-nginx", "istio-system", "kube-system",
+    "kyverno", "logging", "monitoring", "node-monitoring", "sriov-network-operator", "tracing",
+    "traefik", "trivy-system", "vault", "velero",
 )  # fmt: skip
 _KEYS = ("service", "delivery.repository", "regions")
 

@@ -24,8 +24,13 @@ _EVERYWHERE = (
     "service", "traffic.protocol", "promises", "rollout", "delivery", "observability.metrics",
     "observability.scrape", "observability.keep_metrics",
 )  # fmt: skip
-_KEYS = (*_EVERYWHERE, "kubernetes", "resilience", "probes.start_within")
 _LOCAL_KEYS = (*_EVERYWHERE, "traffic.breaker.max_requests")
+
+
+def _keys(service: Service) -> tuple[str, ...]:
+    """How many nodes a database of all regions has follows from the regions."""
+    counted = ("regions",) if service.resilience.database == "cockroach" else ()
+    return (*_EVERYWHERE, "kubernetes", "resilience", "probes.start_within", *counted)
 
 
 def conditions(service: Service, place: Place = "kubernetes") -> dict[str, Condition]:
@@ -70,7 +75,7 @@ def _file(service: Service, place: Place) -> Artifact:
         f"{RULES}/{place}.yml",
         {"groups": groups(service, place)},
         f"Signals, error budgets and alerts {where}; each alert names its runbook.",
-        _KEYS if place == "kubernetes" else _LOCAL_KEYS,
+        _keys(service) if place == "kubernetes" else _LOCAL_KEYS,
         ("T86", "T89", "T105", "T106", "P8"),
     )
 
@@ -89,4 +94,4 @@ def _operator(service: Service) -> Artifact:
     }
     about = "Every rule of the service for the Prometheus of its region."
     path = f"{BASE}/rules.yaml"
-    return Artifact(path, body, about, _KEYS, ("T86", "T89", "T105", "T106", "P8"))
+    return Artifact(path, body, about, _keys(service), ("T86", "T89", "T105", "T106", "P8"))

@@ -7,8 +7,15 @@ from holdfast.artifacts.resilience import kustomization, namespaces
 from holdfast.artifacts.resilience.aws import catalog as aws
 from holdfast.artifacts.resilience.backup import archive, velero, verification
 from holdfast.artifacts.resilience.chaos import mesh, toolkit
-from holdfast.artifacts.resilience.data import cache, cockroach, objectstore, postgres, queue
-from holdfast.artifacts.resilience.edge import envoy, gateway
+from holdfast.artifacts.resilience.data import (
+    advice,
+    cache,
+    cockroach,
+    objectstore,
+    postgres,
+    queue,
+)
+from holdfast.artifacts.resilience.edge import binding, envoy, gateway
 from holdfast.artifacts.resilience.runbooks import catalog as runbooks
 from holdfast.artifacts.resilience.security import certificates, scanning, secrets, vault
 
@@ -20,6 +27,7 @@ OBJECTS: tuple[Renderer, ...] = (
     certificates.render,
     scanning.render,
     postgres.render,
+    advice.render,
     cockroach.render,
     cache.render,
     queue.render,
@@ -29,6 +37,7 @@ OBJECTS: tuple[Renderer, ...] = (
     verification.render,
     envoy.render,
     gateway.render,
+    binding.render,
     mesh.render,
     toolkit.render,
     runbooks.render,

@@ -9,9 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from holdfast.artifacts import names
 from holdfast.artifacts.artifact import Artifact
-from holdfast.artifacts.resilience.aws import entrance
 from holdfast.artifacts.resilience.aws.steps import (
     Accept,
     Deploy,
@@ -41,8 +39,9 @@ _TOLD = {
 def render(service: Service) -> Iterator[Artifact]:
     plan = list(steps(service))
     yield Artifact(SCRIPT, script(plan), "Shows, or makes, every stack in its order.", _KEYS, _ROWS)
-    keys = (*_KEYS, "kubernetes.namespace", "kubernetes.ingress")
-    yield Artifact(PAGE, page(service, plan), "Every command, for review and by hand.", keys, _ROWS)
+    yield Artifact(
+        PAGE, page(service, plan), "Every command, for review and by hand.", _KEYS, _ROWS
+    )
 
 
 def asked(plan: list[Step]) -> list[Given]:
@@ -172,7 +171,7 @@ def page(service: Service, plan: list[Step]) -> str:
             "`aws cloudformation describe-change-set` shows.",
             "",
             *(line for step in plan for line in (*_section(step), "")),
-            *_afterwards(service),
+            *_afterwards(),
             "",
         ]
     )
@@ -206,35 +205,12 @@ def _block(parts: list[str]) -> list[str]:
     return ["```sh", " \\\n  ".join(parts), "```"]
 
 
-#: Namespace and name of the gateway's Service; the Gateway API's is named after the service.
-_GATEWAYS = {"nginx": ("ingress-nginx", "ingress-nginx-controller"), "traefik": ("traefik",) * 2}
-
-
-def _afterwards(service: Service) -> list[str]:
-    space, gateway = _GATEWAYS.get(
-        service.kubernetes.ingress, (names.namespace(service), f"{service.service}-istio")
-    )
-    lines = [
+def _afterwards() -> list[str]:
+    return [
         "## Afterwards",
         "",
         "The load balancer of a region finds the gateway's pods through the AWS Load Balancer",
-        "Controller, which is told so in each cluster. The control planes have no public address:",
-        "reach them from inside the network, for example by Session Manager.",
-        "",
-        "```yaml",
-        "apiVersion: elbv2.k8s.aws/v1beta1",
-        "kind: TargetGroupBinding",
-        "metadata:",
-        f"  name: {service.service}",
-        f"  namespace: {space}",
-        "spec:",
-        f"  serviceRef: {{name: {gateway}, port: 443}}",
-        "  targetType: ip",
-        "  targetGroupName: # one of these, by region",
-        *(
-            f"    # {region.name}: {entrance.target_group(service, region)}"
-            for region in service.regions
-        ),
-        "```",
+        "Controller: `resilience/overlays/<region>/entrance.yaml` tells it so, with the rest of",
+        "the region. The control planes have no public address: reach them from inside the",
+        "network, for example by Session Manager.",
     ]
-    return lines

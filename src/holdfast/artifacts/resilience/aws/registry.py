@@ -1,8 +1,10 @@
 """Images beside the clusters that pull them: scanned, immutable, copied from the primary region.
 
 The pipeline pushes to the primary region's repository; ECR copies to the others, so a region
-starts pods with every other region gone. Sources: Amazon ECR, Private image replication, Lifecycle
-policies, Image scanning.
+starts pods with every other region gone. How images are scanned and copied is said once for a
+whole account: a stack of its own says it for every repository below one prefix, whichever service
+brings it, so that two services never take each other's rules away. Sources: Amazon ECR, Private
+image replication, Lifecycle policies, Image scanning.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ from holdfast.spec.model import Service
 from holdfast.spec.production.regions import Region
 
 STACK = "registry"
+ACCOUNT = "account"
+#: The stack that all services of an account share.
+SHARED = f"{names.MANAGER}-{ACCOUNT}"
+PREFIX = f"{names.MANAGER}/"
 RELEASES = 50  # kept; a roll back further than this is a new build
 UNTAGGED_DAYS = 7
 
@@ -38,23 +44,33 @@ def render(service: Service) -> Iterator[Artifact]:
             f"Where clusters of {region.name} pull the image from.", ("service", "regions"),
             ("T24", "T25"),
         )  # fmt: skip
+        yield Artifact(
+            f"{AWS}/{region.name}/{ACCOUNT}.yaml", account(service, region),
+            f"How {region.name} scans and copies images of all services: the same for each.",
+            ("regions",), ("T24", "T25"),
+        )  # fmt: skip
 
 
 def stack(service: Service, region: Region) -> Object:
-    resources: Object = {"Repository": _repository(service), "Scanning": _scanning(service)}
-    others = [each for each in service.regions if each.name != region.name]
-    if others and region.name == names.primary(service).name:
-        resources["Replication"] = _replication(service, others)
     return template(
-        f"Images of {service.service} in {region.name}", resources,
+        f"Images of {service.service} in {region.name}", {"Repository": _repository(service)},
         exported(service, STACK, Uri=att("Repository", "RepositoryUri"), Name=ref("Repository")),
     )  # fmt: skip
+
+
+def account(service: Service, region: Region) -> Object:
+    """No name of a service is in it: whoever deploys it next changes nothing."""
+    resources: Object = {"Scanning": _scanning()}
+    others = [each for each in service.regions if each.name != region.name]
+    if others and region.name == names.primary(service).name:
+        resources["Replication"] = _replication(others)
+    return template(f"Images of every service in {region.name}", resources)
 
 
 def _repository(service: Service) -> Object:
     """A tag says the same for ever; what nothing names any more goes."""
     settings = {
-        "RepositoryName": service.service,
+        "RepositoryName": f"{PREFIX}{service.service}",
         "ImageTagMutability": "IMMUTABLE",
         "ImageScanningConfiguration": {"ScanOnPush": True},
         "EncryptionConfiguration": {
@@ -90,18 +106,18 @@ def lifecycle() -> Object:
     }
 
 
-def _scanning(service: Service) -> Object:
+def _scanning() -> Object:
     """New weaknesses of old images are found without a push."""
-    mine = [{"Filter": service.service, "FilterType": "WILDCARD"}]
-    rule = {"ScanFrequency": "CONTINUOUS_SCAN", "RepositoryFilters": mine}
+    ours = [{"Filter": f"{PREFIX}*", "FilterType": "WILDCARD"}]
+    rule = {"ScanFrequency": "CONTINUOUS_SCAN", "RepositoryFilters": ours}
     settings = {"ScanType": "ENHANCED", "Rules": [rule]}
     return resource("ECR::RegistryScanningConfiguration", settings)
 
 
-def _replication(service: Service, others: list[Region]) -> Object:
-    mine = [{"Filter": service.service, "FilterType": "PREFIX_MATCH"}]
+def _replication(others: list[Region]) -> Object:
+    ours = [{"Filter": PREFIX, "FilterType": "PREFIX_MATCH"}]
     targets = [{"Region": e.cloud, "RegistryId": ref("AWS::AccountId")} for e in others]
-    rule = {"Destinations": targets, "RepositoryFilters": mine}
+    rule = {"Destinations": targets, "RepositoryFilters": ours}
     return resource(
         "ECR::ReplicationConfiguration", {"ReplicationConfiguration": {"Rules": [rule]}}
     )

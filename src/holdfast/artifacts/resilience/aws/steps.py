@@ -86,6 +86,8 @@ def steps(service: Service) -> Iterator[Step]:
     yield from _everywhere(service, ordered, network.STACK)
     # the primary's registry copies to the others, whose repositories are there by then
     yield from _everywhere(service, reversed(ordered), registry.STACK)
+    for region in ordered:
+        yield Deploy(region.cloud, registry.SHARED, f"{region.name}/{registry.ACCOUNT}.yaml")
     yield from _storage(service, ordered)
     yield from _between(service) if len(ordered) > 1 else ()
     yield _global(service, ordered[0].cloud, identity.STACK)

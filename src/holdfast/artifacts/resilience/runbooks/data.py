@@ -134,6 +134,8 @@ def _copies(words: Words) -> dict[str, Steps]:
                 f"Clients must come through {words.name}-db-pooler. Who does not: change it. "
                 "Sleeping transactions: end them. Short of that, add a pooler.",
                 f"$ {words.k} scale pooler/{words.name}-db-pooler --replicas=4",
+                "Slow statements hold connections; the database says which, and what would help:",
+                f"$ {words.advice}",
             ],
             verify=[clients],
         ),

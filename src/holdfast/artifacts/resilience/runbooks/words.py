@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from holdfast.artifacts import names
-from holdfast.artifacts.resilience.data import postgres
+from holdfast.artifacts.resilience.data import advice, postgres
 from holdfast.artifacts.resilience.objects import VELERO
 from holdfast.spec.model import Service
 
@@ -103,6 +103,14 @@ class Words:
         """psql on the database's primary, inside its pod, without a password."""
         chosen = f"cnpg.io/cluster={self.db},cnpg.io/instanceRole=primary"
         return f'{self.k} exec "$({self.k} get pod -l {chosen} -o name)" -c postgres -- psql'
+
+    @property
+    def advice(self) -> str:
+        """What the database advises about its statements and indexes."""
+        chosen = f"cnpg.io/cluster={self.db},cnpg.io/instanceRole=primary"
+        psql = f"psql -d {postgres.database(self.service)} -f -"
+        pod = f'"$({self.k} get pod -l {chosen} -o name)"'
+        return f"{self.k} exec -i {pod} -c postgres -- {psql} < {advice.PATH}"
 
     def prom(self, query: str) -> str:
         """A question to Prometheus of the region."""

@@ -36,8 +36,14 @@ def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
         f"{_FOLDER}/setup.sh", _setup(service),
         "Policies, roles, certificates and the audit log of Vault; may run again at any time.",
-        (*_KEYS, "kubernetes.host", "resilience.database"), ("T8", "T138", "T140"),
+        (*_KEYS, "kubernetes.host", "resilience.database", *_counted(service)),
+        ("T8", "T138", "T140"),
     )  # fmt: skip
+
+
+def _counted(service: Service) -> tuple[str, ...]:
+    """Nodes of CockroachDB are called after their region."""
+    return ("regions",) if service.resilience.database == "cockroach" else ()
 
 
 def server(service: Service, region: Region) -> Object:
