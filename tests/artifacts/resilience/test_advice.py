@@ -42,7 +42,8 @@ def server():
         server.run("UPDATE calm SET note = 'y'")
         server.run("ANALYZE")
         server.run("DO $$ BEGIN FOR i IN 1..60 LOOP"
-                   " PERFORM count(*) FROM orders WHERE customer = i; END LOOP; END $$")  # fmt: skip
+                   " PERFORM count(*) FROM orders WHERE customer = i;"
+                   " END LOOP; END $$")  # fmt: skip
         for _ in range(10):
             server.run("SELECT pg_sleep(0.02)")
         server.run("SELECT id FROM orders ORDER BY note || id")
