@@ -21,7 +21,7 @@ from holdfast.conductor.auth import (
 )
 from holdfast.conductor.client import ApiError, Client
 from holdfast.conductor.daemon import start_daemon, stop_daemon
-from holdfast.conductor.operations import OPERATIONS
+from holdfast.conductor.operations import EVENTS, OPERATIONS
 from holdfast.runtime.home import Home, UnsafeHome
 
 SPEC = "service: shop\ntarget: simulated\nrun: app\n"
@@ -135,7 +135,7 @@ def status_of(address, method, path, token=None, body=None):
 def test_each_role_may_do_what_the_table_says_and_no_more(home, tcp):
     Client(home).deploy("shop", SPEC)
     tokens = {role: create_token(home, role.word, role, 1.0) for role in Role}
-    asked = [op for op in OPERATIONS if op.role is not None and op.name != "events"]
+    asked = [op for op in OPERATIONS if op.role is not None and op.answer != EVENTS]
     assert len(asked) > 15
     for operation in sorted(asked, key=lambda op: op.name == "down"):
         path = operation.path.replace("{service}", "shop")

@@ -40,6 +40,8 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Look": {
         "status": "What runs, who gets traffic, and why nothing moves",
         "logs": "What the replicas print",
+        "top": "Every service live: traffic, errors, latency, waits",
+        "console": "A link to the web console, for one browser, once",
         "history": "What happened, who did it, and why",
         "doctor": "Check this machine, and say how to repair it",
     },

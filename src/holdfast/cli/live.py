@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -86,3 +86,11 @@ def _fleets(picture: Picture) -> Table:
             f"  {fleet['version']}", f"{weight:3d} %", f"{fleet['ready']}/{size} ready", bar
         )
     return table
+
+
+@contextlib.contextmanager
+def live_text() -> Iterator[Callable[[str], None]]:
+    """Lines redrawn in place on a screen of their own; Ctrl-C is how people leave."""
+    console = Console(highlight=False)
+    with contextlib.suppress(KeyboardInterrupt), Live(console=console, screen=True) as live:
+        yield lambda text: live.update(Text.from_ansi(text, no_wrap=True))

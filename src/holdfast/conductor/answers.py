@@ -23,6 +23,7 @@ from holdfast.targets.base import Refused, TargetError
 log = logging.getLogger("holdfast.api")
 
 JSON = "application/json"
+HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
 class Problem(Exception):
@@ -97,12 +98,16 @@ def _said(error: ErrorDetails) -> str:
 
 
 def answer(status: int, body: Any) -> Response:  # noqa: ANN401
+    """JSON that no browser keeps or takes for anything else."""
+    return Response(to_text(body).encode("utf-8", "replace"), status, HEADERS, JSON)
+
+
+def to_text(body: Any) -> str:  # noqa: ANN401
     """JSON in which every number is finite; what is not a number is null."""
     try:
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
-        text = json.dumps(_finite(body), ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode("utf-8", "replace"), status, media_type=JSON)
+        return json.dumps(_finite(body), ensure_ascii=False, separators=(",", ":"))
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401

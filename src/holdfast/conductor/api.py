@@ -13,8 +13,7 @@ import asyncio
 import heapq
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from itertools import islice
 from operator import attrgetter
 from typing import Any
@@ -28,9 +27,13 @@ from starlette.routing import Route
 from holdfast import __version__
 from holdfast.conductor.answers import Problem, answer, failure
 from holdfast.conductor.auth import Identity, identify_peer, identify_token, is_peer
+from holdfast.conductor.call import Call, Perform, Result
 from holdfast.conductor.clusters import logs_command
 from holdfast.conductor.commands import Commands
+from holdfast.conductor.console.calls import ConsoleCalls
+from holdfast.conductor.console.pages import check_read, check_write, cookie_of
 from holdfast.conductor.events import STREAMS_MAX, entry_document, stream_events
+from holdfast.conductor.hosts import check_host
 from holdfast.conductor.logs import read_logs
 from holdfast.conductor.metrics import MEDIA_TYPE, Metrics
 from holdfast.conductor.openapi import document
@@ -40,44 +43,23 @@ from holdfast.conductor.status import status_document
 from holdfast.conductor.wiring import Conductor
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
-#: What a caller over TCP may call this machine; ``conductor`` is what our own client says.
-HOSTS = ("localhost", "127.0.0.1", "[::1]", "conductor")
 HISTORY_ENTRIES = 1000
 LOG_LINES = 100
 
 
-@dataclass(frozen=True)
-class Call:
-    """One request that may proceed: who calls, and what with, checked."""
-
-    service: str
-    identity: Identity | None
-    body: Any  # an instance of the operation's model
-    query: dict[str, Any]
-    last_event: int | None  # where a browser's stream broke off
-
-    def by(self) -> str:
-        assert self.identity is not None, "only named people reach a command"
-        claimed = self.query.get("by") if self.body is None else self.body.by
-        return self.identity.acts_as(claimed)
-
-
-Result = Mapping[str, object] | Response
-Perform = Callable[[Call], Awaitable[Result]]
-
-
-class Api:
+class Api(ConsoleCalls):
     """One method per operation; it returns a document or a ``Response``."""
 
     def __init__(self, conductor: Conductor) -> None:
-        self._conductor = conductor
+        super().__init__(conductor)
         self._commands = Commands(conductor)
         self.metered = Metrics(conductor)
         conductor.observers.append(self.metered.recorded)
 
     def app(self) -> Starlette:
+        routes = [Route(op.path, self._endpoint(op), methods=[op.method]) for op in OPERATIONS]
         return Starlette(
-            routes=[Route(op.path, self._endpoint(op), methods=[op.method]) for op in OPERATIONS],
+            routes=[*routes, *self.pages()],
             exception_handlers={404: _no_route, 405: _no_route},
         )
 
@@ -212,8 +194,8 @@ class Api:
         return result if isinstance(result, Response) else answer(200, result)
 
     async def _call(self, operation: Operation, request: Request) -> Call:
-        _check_host(request)
-        identity = self._identify(request)
+        check_host(request)
+        identity, cookie = self._identify(request)
         _permit(operation, identity)
         query = _query(operation, request)
         body = await _body(operation, request)
@@ -224,9 +206,23 @@ class Api:
             body=body,
             query=query,
             last_event=int(last) if last.isascii() and last.isdigit() else None,
+            session=cookie,
         )
 
-    def _identify(self, request: Request) -> Identity | None:
+    def _identify(self, request: Request) -> tuple[Identity | None, str]:
+        """Who calls, and the cookie when that is how we know."""
+        known = self._by_connection(request)
+        session = (
+            self.sessions.find(text) if known is None and (text := cookie_of(request)) else None
+        )
+        if session is None:
+            return known, ""
+        check_read(request)
+        if request.method != "GET":
+            check_write(request, text)
+        return session.identity, text
+
+    def _by_connection(self, request: Request) -> Identity | None:
         peer = None if request.client is None else (request.client.host, request.client.port)
         if peer is not None and is_peer(peer):
             return identify_peer(peer)
@@ -237,17 +233,6 @@ class Api:
 
 
 # ---- checks -------------------------------------------------------------------------------------
-
-
-def _check_host(request: Request) -> None:
-    """A page in a browser reaches loopback under a name of its own making (DNS rebinding)."""
-    if request.client is not None and is_peer((request.client.host, request.client.port)):
-        return
-    host = request.headers.get("host", "")
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    if name.lower() not in HOSTS:
-        hint = f"wanted one of {', '.join(HOSTS)}"
-        raise Problem(421, "wrong-host", f"found Host {host[:80]!r}", hint)
 
 
 def _permit(operation: Operation, identity: Identity | None) -> None:

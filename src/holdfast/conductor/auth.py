@@ -19,7 +19,7 @@ import re
 import secrets
 import socket
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
@@ -59,6 +59,7 @@ class Identity:
 
     name: str
     role: Role
+    token: str = field(default="", compare=False, repr=False)  # its hash, when one was shown
 
     def acts_as(self, claimed: str | None) -> str:
         """The name to record: an admin may speak for somebody, others are who they are."""
@@ -125,7 +126,7 @@ def identify_token(path: Path, text: str) -> Identity | None:
     found = None
     for token in read_tokens(path):
         if hmac.compare_digest(token.sha256, given):
-            found = Identity(token.name, Role.named(token.role))
+            found = Identity(token.name, Role.named(token.role), token.sha256)
     return found
 
 

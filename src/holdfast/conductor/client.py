@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 from urllib.parse import quote, urlencode
 
+from holdfast.conductor.looks import ConsoleLooks
 from holdfast.runtime.home import Home
 
 #: A command may have to look at files and hash them first; an answer to a look is ready.
@@ -221,7 +222,7 @@ class _UnixConnection(http.client.HTTPConnection):
             os.close(directory)
 
 
-class Client:
+class Client(ConsoleLooks):
     """One conductor. ``at`` is its home or socket, or ``host:port`` together with a token."""
 
     def __init__(
@@ -325,7 +326,8 @@ class Client:
         lost_at: float | None = None
         while True:
             try:
-                for event in self._stream(service, following):
+                path = "/v1/events" + _query(service=service, since=following)
+                for event in self._stream(path):
                     lost_at = None
                     if event["index"] is not None:
                         following = event["index"] + 1
@@ -337,10 +339,9 @@ class Client:
                     raise
                 time.sleep(0.1)
 
-    def _stream(self, service: str | None, since: int | None) -> Iterator[EventDoc]:
+    def _stream(self, path: str) -> Iterator[EventDoc]:
         connection = self._connection(SILENCE_S_MAX)
         try:
-            path = "/v1/events" + _query(service=service, since=since)
             connection.request("GET", path, headers=self._headers())
             answer = connection.getresponse()
             _check(answer.status, b"" if answer.status == 200 else answer.read())

@@ -253,7 +253,11 @@ async def _serve(home: Home, listen: str | None, keeper: int) -> None:
     conductor = await Conductor.open_in_turn(home)
     try:
         _end_on_signals(conductor)
-        server = make_server(Api(conductor).app())
+        api = Api(conductor)
+        app = api.app()
+        server = make_server(app)
+        api.door.offer(app, extra[0] if extra else None)
+        api.reopen()
         sockets = [unix_socket(home.socket), *extra]
         write_private(home.pid_file, f"{os.getpid()} {keeper}\n".encode())
         serving = asyncio.create_task(server.serve(sockets), name="api")
@@ -266,7 +270,7 @@ async def _serve(home: Home, listen: str | None, keeper: int) -> None:
         conductor.works.news.close()
         stopping.cancel()
         server.should_exit = True
-        await serving
+        await asyncio.gather(serving, api.door.close())
     finally:
         await conductor.close()
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from holdfast.conductor import client, requests
 from holdfast.conductor.auth import Role
+from holdfast.conductor.console import documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ _RELEASE = Parameter("release", "id or version of a release")
 _REPLICA = Parameter("replica", "name of one replica")
 _LINES = Parameter("lines", "so many lines of each replica", number=True, most=10_000)
 _SERVICE = Parameter("service", "only this service")
+_INDEX = Parameter("index", "index of a ledger entry", number=True)
+_OLD = Parameter("old", "entries of an earlier tree", number=True)
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -91,6 +94,48 @@ OPERATIONS: tuple[Operation, ...] = (
     _command("rollback", requests.RollbackBody, "Go back to a past release", Role.DEPLOYER),
     _command("scale", requests.ScaleBody, "Change the number of replicas", Role.DEPLOYER),
     _command("restart", requests.ByBody, "Replace every replica, batch by batch", Role.DEPLOYER),
+    Operation(
+        "board", "GET", "/v1/board", Role.VIEWER, "Every service at a glance",
+        {"cards": documents.CardDoc},
+    ),
+    Operation(
+        "live", "GET", "/v1/live", Role.VIEWER,
+        "What changes of every service, and the whole of one, as it happens", EVENTS,
+        query=(_SERVICE,),
+    ),
+    Operation(
+        "sheet", "GET", f"{_S}/sheet", Role.VIEWER, "Ladder, evidence, promises and regions",
+        documents.SheetDoc,
+    ),
+    Operation(
+        "series", "GET", f"{_S}/series", Role.VIEWER,
+        "Requests, errors and latency of each release, second by second", documents.SeriesDoc,
+    ),
+    Operation(
+        "ledger", "GET", "/v1/ledger", Role.VIEWER, "The newest ledger entries first",
+        {"entries": client.EventDoc}, query=(_SERVICE, _LIMIT),
+    ),
+    Operation(
+        "proof", "GET", "/v1/ledger/proof", Role.VIEWER,
+        "That entry `index` is in the newest signed tree (C2SP tlog-proof)", TEXT,
+        query=(_INDEX,),
+    ),
+    Operation(
+        "consistency", "GET", "/v1/ledger/consistency", Role.VIEWER,
+        "That the newest tree continues the one of `old` entries", TEXT, query=(_OLD,),
+    ),
+    Operation(
+        "verifier_keys", "GET", "/v1/ledger/keys", Role.VIEWER,
+        "The public keys that verify checkpoints", TEXT,
+    ),
+    Operation(
+        "findings", "GET", "/v1/drills", Role.VIEWER, "The latest finding about each promise",
+        JSON,
+    ),
+    Operation(
+        "console_link", "POST", "/v1/console/links", Role.VIEWER,
+        "A link that signs one browser in, once", documents.LinkDoc, requests.LinkBody,
+    ),
     Operation(
         "down", "DELETE", _S, Role.ADMIN, "Take the service down", client.OutcomeDoc, query=(_BY,)
     ),

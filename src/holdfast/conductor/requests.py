@@ -38,6 +38,14 @@ class ByBody(BaseModel):
     )
 
 
+class LinkBody(ByBody):
+    """What a browser may do that is let in."""
+
+    role: Literal["viewer", "deployer", "approver", "admin"] | None = Field(
+        default=None, description="at most so much; the caller's own role when not given"
+    )
+
+
 class ReasonBody(ByBody):
     """A command that people want to know the reason of."""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast.conductor.conduct import Post
+from holdfast.conductor.console.series import Series
 from holdfast.conductor.lease import Lease, Lost
 from holdfast.conductor.releases import Releases, Stored, UnknownRelease
 from holdfast.conductor.status import Snapshot, previous_release
@@ -103,6 +104,7 @@ class Station:
         self.post, self.releases, self.lease = holdings.post, holdings.releases, holdings.lease
         self.post.watchers.decisions.append(lambda *_: self._well())
         self._looked = asyncio.Event()
+        self.series = Series(holdings.post.means.clock)
         self.distrust: str | None = None  # why its past cannot be believed
         self._failing: str | None = None  # why the latest turn failed
         self._unlaunchable: dict[ReleaseId, str] = {}

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from holdfast.conductor.auth import user_name
 from holdfast.conductor.conduct import Means, Post
+from holdfast.conductor.console.series import Series, Weights
 from holdfast.conductor.events import News
 from holdfast.conductor.journal import Journal, LedgerJournal
 from holdfast.conductor.lease import (
@@ -261,13 +262,15 @@ class Conductor:
         def gate(wall: float) -> str | None:
             return seat[0].gate(wall) if seat else None
 
-        gauge = Gauge(target.counters, works.clock)
+        series = Series(works.clock, lambda: _weights(seat))
+        gauge = Gauge(series.tapping(target.counters), works.clock)
         means = Means(journal, target, gauge, works.clock, gate)
         post = Post(name, means, lease.generation, works.owner)
         target.watch(post.nudge)
         station = Station(
             Holdings(post, target, releases, lease, control_of, self._next_rollout, self._wall)
         )
+        station.series = series
         station.distrust = works.distrust
         seat.append(station)
         return station
@@ -310,6 +313,12 @@ class Conductor:
     def _on_lost(self, lost: Lost) -> None:
         log.error("stopping: %s", lost)
         self.stop(str(lost))
+
+
+def _weights(seat: list[Station]) -> Weights:
+    """As the data plane acknowledged them at the latest look."""
+    seen = seat[0].post.seen if seat else None
+    return seen.weights if seen is not None else ()
 
 
 # ---- parts --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from holdfast.rollout.model import FleetSeen, Order, Release, ReleaseId
@@ -59,6 +59,8 @@ class RawCounts:
     requests: int
     errors: int
     slow: int
+    #: How many took at least so many milliseconds, and less than the next bound; for people.
+    times: tuple[tuple[float, int], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
@@ -104,13 +104,18 @@ def counts(
     whose = {name: name for name in slow_over}
     whose |= {refuge_name(a, b): a for a, b in permutations(slow_over, 2)}
     seen: dict[ReleaseId, Counter[str]] = {release: Counter() for release in slow_over}
-    slow: Counter[ReleaseId] = Counter()
+    times: dict[ReleaseId, Counter[float]] = {release: Counter() for release in slow_over}
     for stat in stats:
         if "histograms" in stat:
-            slow = _slow(stat["histograms"].get("details", ()), slow_over, whose)
+            _add_times(times, stat["histograms"].get("details", ()), whose)
         elif (match := _COUNTER.match(stat["name"])) and match[1] in whose:
             seen[whose[match[1]]][match[2]] += int(stat["value"])
-    return {name: _raw(each, slow[name], tcp) for name, each in seen.items() if each}
+    slow = {name: _slow(times[name], bound) for name, bound in slow_over.items()}
+    return {
+        name: replace(_raw(each, slow[name], tcp), times=tuple(sorted(times[name].items())))
+        for name, each in seen.items()
+        if each
+    }
 
 
 def _raw(seen: Mapping[str, int], slow: int, tcp: bool) -> RawCounts:
@@ -125,19 +130,22 @@ def _raw(seen: Mapping[str, int], slow: int, tcp: bool) -> RawCounts:
     return RawCounts(made + retried, failed + retried, slow)
 
 
-def _slow(
-    details: Iterable[Any], over: Mapping[ReleaseId, float], whose: Mapping[str, ReleaseId]
-) -> Counter[ReleaseId]:
+def _add_times(
+    times: Mapping[ReleaseId, Counter[float]],
+    details: Iterable[Any],
+    whose: Mapping[str, ReleaseId],
+) -> None:
     """Envoy measures whole milliseconds, in buckets of two digits."""
-    slow: Counter[ReleaseId] = Counter()
     for histogram in details:
         match = _TIMES.match(histogram["name"])
         if match and match[1] in whose:
-            release = whose[match[1]]
-            bound = max(over[release] * 1000, 1.0)
-            buckets = (b for b in histogram.get("totals", ()) if b["lower_bound"] >= bound)
-            slow[release] += sum(int(bucket["count"]) for bucket in buckets)
-    return slow
+            for bucket in histogram.get("totals", ()):
+                times[whose[match[1]]][float(bucket["lower_bound"])] += int(bucket["count"])
+
+
+def _slow(times: Mapping[float, int], promised_s: float) -> int:
+    bound = max(promised_s * 1000, 1.0)
+    return sum(count for lower, count in times.items() if lower >= bound)
 
 
 def listener_error(dump: bytes) -> str:
