@@ -67,6 +67,8 @@ class Api:
     async def _events(self, path: str, version: str) -> AsyncIterator[Object]:
         query = {"watch": "true", "resourceVersion": version}
         async with self._http.stream("GET", path, params=query, timeout=None) as answer:
+            if answer.status_code >= 300:  # such as 429 while the server fills its cache
+                raise _Lost
             async for line in answer.aiter_lines():
                 event: Object = json.loads(line)
                 if event["type"] == "ERROR":

@@ -262,6 +262,17 @@ def test_a_server_that_has_forgotten_the_past_is_asked_for_all_of_the_present():
     following(story)
 
 
+def test_a_server_that_ends_each_watch_at_once_is_not_asked_without_a_pause():
+    async def story(api, mirror):
+        await sees(mirror, lambda o: not o)
+        for _ in range(200):
+            api.store.end_watches()
+            await asyncio.sleep(0.002)
+        return len([each for each in api.heard if "watch" in each.query])
+
+    assert following(story) < 80
+
+
 def test_what_cannot_be_listed_is_said_and_never_an_empty_world():
     async def story(api, mirror):
         with pytest.raises(Refused) as refused:

@@ -20,6 +20,7 @@ from holdfast.targets.kubernetes.pace import pause
 
 WATCH_S = (240, 360)  # a watch is renewed after so long; at different times for each client
 SILENT_S = 30.0  # a watch must have ended by itself so long after that
+LIVED_S = 5.0  # a watch that lived so long is resumed at once
 TRUSTED_S = 10.0  # what was seen may be this old while the server does not answer
 
 
@@ -87,15 +88,18 @@ class Mirror:
     async def _run(self) -> None:
         failures = 0
         while True:
+            began = self._clock.now()
             try:
                 await self._follow()
-                failures = 0
             except Gone:
                 self._version = ""
             except TargetError as error:
-                failures += 1
                 self._lose(error)
-                await asyncio.sleep(pause(self._client.limits, failures))
+            if self._clock.now() - began > LIVED_S:
+                failures = 0
+                continue
+            failures += 1  # also of a server that ends each watch at once
+            await asyncio.sleep(pause(self._client.limits, failures))
 
     async def _follow(self) -> None:
         if not self._version:
