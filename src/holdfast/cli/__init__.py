@@ -69,6 +69,11 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Recover": {
         "backup": "Back a database up, prove it, give any second back",
     },
+    "Cluster": {
+        "install": "Bring the conductor into a Kubernetes cluster",
+        "uninstall": "Take it out again; services stay",
+        "conductor": "Be a conductor of the cluster, in the foreground",
+    },
     "Access": {
         "token": "Create, list and revoke tokens of the HTTP API",
         "completion": "Print the completion script of a shell",

@@ -212,6 +212,25 @@ def witness(
     _write(text, output, said if json_ else None)
 
 
+@command.command("new-keys")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@as_json
+def new_keys(file: Path, json_: bool) -> None:
+    """Write the private keys of a new ledger to FILE, for a Secret of a cluster.
+
+    One identity for all conductors of one database. Keep a copy where the cluster cannot reach it.
+    """
+    from holdfast.ledger.keys import new_identity, write_secret
+
+    if file.exists():
+        raise Complaint(f"{file} exists", "keys are never overwritten; name another file")
+    write_secret(file, new_identity())
+    if json_:
+        printing.say_json({"file": str(file)})
+        return
+    printing.say(f"written to {file}")
+
+
 def _write(text: str, output: Path | None, document: dict[str, Any] | None) -> None:
     """The text to its file if one is named; then what a person or a program wants to see."""
     if output is not None:

@@ -46,7 +46,7 @@ class Problem(Exception):
 
 def failure(operation: str, error: Exception) -> Response:
     """The answer to a call that failed; what nobody foresaw is a 500 and a log entry."""
-    problem = _problem(error)
+    problem = problem_of(error)
     if problem is None:
         log.error("%s failed", operation, exc_info=error)
         text = f"{type(error).__name__}: {error}"
@@ -54,7 +54,8 @@ def failure(operation: str, error: Exception) -> Response:
     return answer(problem.status, {"error": problem.body})
 
 
-def _problem(error: Exception) -> Problem | None:  # noqa: C901, PLR0911 (one flat match)
+def problem_of(error: Exception) -> Problem | None:  # noqa: C901, PLR0911 (one flat match)
+    """What is said about an error that somebody foresaw; None for a bug of ours."""
     match error:
         case Problem():
             return error

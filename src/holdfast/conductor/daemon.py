@@ -21,13 +21,14 @@ import logging
 import logging.handlers
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from holdfast.conductor.client import Client, NoConductor, is_ours, read_pids
 from holdfast.conductor.keeper import (
@@ -223,34 +224,56 @@ def log_tail(home: Home, lines: int = TAIL_LINES, since: int = 0) -> tuple[str, 
 
 def serve(home: Home, listen: str | None, keeper: int) -> int:
     """Be the conductor until SIGTERM. Returns the exit code."""
+    return _as_process(home, _serve(home, listen, keeper), None)
+
+
+def _as_process(home: Home, work: Coroutine[None, None, None], output: TextIO | None) -> int:
+    """Runs it with a log, to ``output`` or the home's file. Returns the exit code."""
     from holdfast.conductor.lease import Damaged, Held
     from holdfast.conductor.server import CannotListen
     from holdfast.ledger import LedgerError
+    from holdfast.targets.base import TargetError
 
     try:
         home.ensure().adopt_environment()
-        _begin_log(home)
+        _begin_log(home, output)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(home, listen, keeper))
+            runner.run(work)
     except Held as held:
         log.error("refused: %s", held)
         return EXIT_REFUSED
-    except (UnsafeHome, CannotListen, Damaged, LedgerError) as error:
+    except (UnsafeHome, CannotListen, Damaged, LedgerError, TargetError) as error:
         log.error("cannot start: %s", error)
         return EXIT_USAGE
     except Exception:
         log.exception("the conductor failed")
         return EXIT_CRASH
+    finally:
+        work.close()
     return EXIT_OK
 
 
 async def _serve(home: Home, listen: str | None, keeper: int) -> None:
-    from holdfast.conductor.api import Api
-    from holdfast.conductor.server import make_server, tcp_socket, unix_socket
+    from holdfast.conductor.server import tcp_socket
     from holdfast.conductor.wiring import Conductor
 
     extra = [tcp_socket(listen)] if listen else []
     conductor = await Conductor.open_in_turn(home)
+    await _attend(conductor, extra, keeper, {"kept": stay_kept(home, listen, keeper)})
+
+
+async def _attend(
+    conductor: Conductor,
+    extra: list[socket.socket],
+    keeper: int,
+    beside: Mapping[str, Coroutine[None, None, None]],
+) -> None:
+    """Answer the API, also on ``extra``, until the conductor stops; ``beside`` ends with it."""
+    from holdfast.conductor.api import Api
+    from holdfast.conductor.server import make_server, unix_socket
+
+    home = conductor.works.home
+    tasks = [asyncio.create_task(each, name=name) for name, each in beside.items()]
     try:
         _end_on_signals(conductor)
         api = Api(conductor)
@@ -263,16 +286,36 @@ async def _serve(home: Home, listen: str | None, keeper: int) -> None:
         serving = asyncio.create_task(server.serve(sockets), name="api")
         log.info("serving as %s, generation %d", conductor.works.owner, conductor.lease.generation)
         stopping = asyncio.create_task(conductor.stopping.wait(), name="stopping")
-        kept = asyncio.create_task(stay_kept(home, listen, keeper), name="kept")
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         log.info("detaching: %s", conductor.why_stopping or "the API ended")
-        kept.cancel()
         conductor.works.news.close()
         stopping.cancel()
         server.should_exit = True
         await asyncio.gather(serving, api.door.close())
     finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await conductor.close()
+
+
+def serve_in_cluster(home: Home, listen: str | None) -> int:
+    """Be one of several conductors of a cluster until SIGTERM. Logs to standard error."""
+    return _as_process(home, _serve_in_cluster(home, listen), sys.stderr)
+
+
+async def _serve_in_cluster(home: Home, listen: str | None) -> None:
+    from holdfast.conductor.incluster import Follower, elected, guard
+    from holdfast.conductor.server import tcp_socket
+    from holdfast.conductor.wiring import Conductor
+    from holdfast.runtime.clock import LoopClock
+
+    clock, extra = LoopClock(), [tcp_socket(listen)] if listen else []
+    async with elected(clock) as (client, hold):
+        conductor = await Conductor.open_in_turn(home)
+        follower = Follower(client, conductor, clock)
+        beside = {"guard": guard(conductor, hold), "releases": follower.run()}
+        await _attend(conductor, extra, 0, beside)
 
 
 def _end_on_signals(conductor: Conductor) -> None:
@@ -308,16 +351,19 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def _begin_log(home: Home) -> None:
-    open_log(home).close()  # made here so that its mode is 0600
-    handler = logging.handlers.RotatingFileHandler(
-        home.log_file, maxBytes=LOG_BYTES_MAX, backupCount=LOGS_KEPT, encoding="utf-8"
-    )
+def _begin_log(home: Home, output: TextIO | None) -> None:
+    handler: logging.Handler = logging.StreamHandler(output)
+    if output is None:
+        open_log(home).close()  # made here so that its mode is 0600
+        handler = logging.handlers.RotatingFileHandler(
+            home.log_file, maxBytes=LOG_BYTES_MAX, backupCount=LOGS_KEPT, encoding="utf-8"
+        )
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for chatty in ("uvicorn", "httpx2"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 # ---- entry --------------------------------------------------------------------------------------

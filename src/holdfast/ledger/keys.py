@@ -80,14 +80,18 @@ def load_or_make(directory: Path, who: str, name: str, log: bool = True) -> Sign
     try:
         if not path.exists():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            both = pem(Ed25519PrivateKey.generate()) + pem(MLDSA44PrivateKey.generate())
-            write_secret(path, both)
+            write_secret(path, new_identity())
         keys = load(directory, who, name, log)
         _publish(directory / f"{who}.vkey", keys)
     except OSError as error:
         says = f"{directory}: {error.strerror}"
         raise KeyTrouble(says, "make it writable, with space left") from error
     return keys
+
+
+def new_identity() -> bytes:
+    """Both private keys of a log or a witness that did not exist before, as PEM."""
+    return pem(Ed25519PrivateKey.generate()) + pem(MLDSA44PrivateKey.generate())
 
 
 def _publish(path: Path, keys: SigningKeys) -> None:

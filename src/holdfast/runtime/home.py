@@ -26,6 +26,7 @@ HOME_NAME = ".holdfast"
 HOME_VARIABLE = "HOLDFAST_HOME"
 POSTGRES_NAME = "postgres.url"
 POSTGRES_VARIABLE = "HOLDFAST_POSTGRES"
+KEYS_VARIABLE = "HOLDFAST_KEYS"
 
 
 class UnsafeHome(Exception):
@@ -114,9 +115,14 @@ class Home:
                 )
 
     def adopt_environment(self) -> None:
-        """Keep the URL that the environment (never the command line) names, for every command."""
+        """Keep what the environment (never the command line) names, for every command.
+
+        A mounted Secret is readable by a group; here its copy is readable by us alone.
+        """
         if url := os.environ.get(POSTGRES_VARIABLE):
             write_private(self.postgres, f"{url.strip()}\n".encode())
+        if mounted := os.environ.get(KEYS_VARIABLE):
+            write_private(self.keys / "log.pem", (Path(mounted) / "log.pem").read_bytes())
 
     def ensure_service(self, name: str) -> Path:
         path = self.service(name)

@@ -102,6 +102,12 @@ class Client:
         asked, path = _place("patch", wanted)
         return await self._json(Request(asked, "PATCH", path, query, wanted, _APPLY))
 
+    async def report(self, wanted: Object) -> Object:
+        """Server-side apply of the status of a custom resource; its only writer is Holdfast."""
+        query: dict[str, str | int] = {"fieldManager": MANAGER, "force": "true"}
+        asked, path = _place("patch", wanted)
+        return await self._json(Request(asked, "PATCH", f"{path}/status", query, wanted, _APPLY))
+
     async def create(self, wanted: Object) -> Object:
         """Raises ``Changed`` with the code ``exists`` where there is one of that name."""
         asked, _ = _place("create", wanted)

@@ -56,8 +56,27 @@ ACCESS_REVIEW = Kind(
     "authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews",
     namespaced=False,
 )  # fmt: skip
+RELEASE = Kind("holdfast.dev/v1alpha1", "Release", "releases")
+#: To list and follow those of all namespaces at once.
+RELEASES_EVERYWHERE = Kind("holdfast.dev/v1alpha1", "Release", "releases", namespaced=False)
+#: What an installation of the conductor is made of, besides kinds above.
+INSTALLED = (
+    Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", False),
+    Kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False),
+    Kind("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", False),
+    Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
+    *(
+        Kind("admissionregistration.k8s.io/v1", name, plural, namespaced=False)
+        for name, plural in (
+            ("ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
+            ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),
+        )
+    ),
+)
 
 _KNOWN = (
+    RELEASE, *INSTALLED,
     POD, SERVICE, ACCOUNT, NAMESPACE, DEPLOYMENT, PRIORITY, ENDPOINTS, LEASE, AUTOSCALER,
     SCALED_OBJECT, GATEWAY, HTTP_ROUTE, GRPC_ROUTE, VIRTUAL_SERVICE, DESTINATION_RULE,
     ACCESS_REVIEW,

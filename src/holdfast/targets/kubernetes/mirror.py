@@ -31,6 +31,7 @@ class Selection:
     kind: Kind
     namespace: str
     selector: str
+    key: Callable[[Object], str] = name_of  # by which its objects are told apart
 
 
 def whole(found: Object) -> Object:
@@ -120,7 +121,7 @@ class Mirror:
     async def _list(self) -> None:
         what = self.what
         found, version = await self._client.list(what.kind, what.namespace, what.selector)
-        self._objects = {name_of(each): self._keep(each) for each in found}
+        self._objects = {self.what.key(each): self._keep(each) for each in found}
         self._version = version
         self._listed.set()
         self._find()
@@ -131,17 +132,17 @@ class Mirror:
         if word == "BOOKMARK":
             return
         if word == "DELETED":
-            self._objects.pop(name_of(found), None)
+            self._objects.pop(self.what.key(found), None)
             self._changed()
         elif self._store(found):
             self._changed()
 
     def _store(self, found: Object) -> bool:
         """Never an older state over a newer one: a write of ours may be ahead of the watch."""
-        known = self._objects.get(name_of(found))
+        known = self._objects.get(self.what.key(found))
         newer = known is None or _number(found) > _number(known)
         if newer:
-            self._objects[name_of(found)] = self._keep(found)
+            self._objects[self.what.key(found)] = self._keep(found)
         return newer
 
     def _lose(self, error: TargetError) -> None:

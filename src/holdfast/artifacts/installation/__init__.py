@@ -1,0 +1,1 @@
+"""The conductor inside a cluster, as ``holdfast install`` applies it."""

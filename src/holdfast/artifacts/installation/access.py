@@ -1,0 +1,73 @@
+"""What the conductor may do in the cluster: each verb with what it is for, and nothing else.
+
+It reads no Secret, makes no Role and starts no Pod by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.artifacts.artifact import Object
+from holdfast.artifacts.installation.definition import GROUP, PLURAL
+
+ACCOUNT = "holdfast-conductor"
+_RBAC = "rbac.authorization.k8s.io/v1"
+_FOLLOW = ("get", "list", "watch")
+_OWN = (*_FOLLOW, "create", "patch", "update", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """``why`` is what would not work without it."""
+
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    why: str
+
+
+EVERYWHERE = (
+    Right(GROUP, (PLURAL,), _FOLLOW, "what shall serve"),
+    Right(GROUP, (f"{PLURAL}/status",), ("patch",), "how far it is"),
+    Right("apps", ("deployments",), _OWN, "one Deployment a release"),
+    Right("", ("services",), _OWN, "addresses of releases"),
+    Right("", ("serviceaccounts",), ("get", "create", "patch"), "the account of its pods"),
+    Right("", ("namespaces",), ("get",), "that the namespace is there"),
+    Right("", ("pods",), _FOLLOW, "what starts, serves and fails"),
+    Right("", ("pods/log",), ("get",), "the last words of what failed"),
+    Right("discovery.k8s.io", ("endpointslices",), _FOLLOW, "who gets traffic"),
+    Right("coordination.k8s.io", ("leases",), ("get", "create", "update"), "one actor a service"),
+    Right("autoscaling", ("horizontalpodautoscalers",), _FOLLOW, "never fight an autoscaler"),
+    Right("scheduling.k8s.io", ("priorityclasses",), ("get", "create", "patch"), "its pods' class"),
+    Right("gateway.networking.k8s.io", ("gateways",), ("get", "create", "patch"), "its entrance"),
+    Right("gateway.networking.k8s.io", ("httproutes", "grpcroutes"), _OWN, "weights"),
+    Right("networking.istio.io", ("virtualservices",), _OWN, "weights where Istio is asked for"),
+)  # fmt: skip
+
+
+def objects(namespace: str) -> list[Object]:
+    """Account, role and binding."""
+    role = _object("ClusterRole", ACCOUNT, {})
+    role["rules"] = [_rule(right) for right in EVERYWHERE]
+    binding = _object("ClusterRoleBinding", ACCOUNT, {})
+    binding["roleRef"] = {"apiGroup": _RBAC.partition("/")[0], "kind": "ClusterRole",
+                          "name": ACCOUNT}  # fmt: skip
+    binding["subjects"] = [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace}]
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": ACCOUNT, "namespace": namespace},
+    }
+    return [account, role, binding]
+
+
+def _rule(right: Right) -> Object:
+    return {
+        "apiGroups": [right.group],
+        "resources": list(right.resources),
+        "verbs": list(right.verbs),
+    }
+
+
+def _object(kind: str, name: str, more: Object) -> Object:
+    return {"apiVersion": _RBAC, "kind": kind, "metadata": {"name": name} | more}
