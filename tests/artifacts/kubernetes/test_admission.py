@@ -41,6 +41,8 @@ NEGATIVE = {
     "no security context": ((*C0, "securityContext"), None, "may write"),
     "no requests": ((*C0, "resources", "requests"), None, "requests.cpu"),
     "no memory limit": ((*C0, "resources", "limits", "memory"), None, "limits.memory"),
+    "no request of cpu": ((*C0, "resources", "requests", "cpu"), None, "requests.cpu"),
+    "no request of memory": ((*C0, "resources", "requests", "memory"), None, "requests.memory"),
     "no resources": ((*C0, "resources"), None, "requests.cpu"),
     "token": ((*POD, "automountServiceAccountToken"), True, "token"),
     "token by default": ((*POD, "automountServiceAccountToken"), None, "token"),
@@ -49,6 +51,10 @@ NEGATIVE = {
         (*POD[:2], "metadata", "labels"),
         {"app.kubernetes.io/name": "trading-engine", "app.kubernetes.io/managed-by": "holdfast"},
         "no label app.kubernetes.io/part-of"),
+    "no name on pods": (
+        (*POD[:2], "metadata", "labels", "app.kubernetes.io/name"), None, "no label"),
+    "nobody manages the pods": (
+        (*POD[:2], "metadata", "labels", "app.kubernetes.io/managed-by"), None, "no label"),
     "writable init container": ((*POD, "initContainers"), [INIT], "may write"),
     "strange init container": (
         (*POD, "initContainers"),
@@ -57,6 +63,8 @@ NEGATIVE = {
 }  # fmt: skip
 #: A container may do without what its pod says for all of them.
 HARMLESS = {"root by default"}
+#: An API server refuses it before it asks any policy: the selector would choose no pod.
+INVALID = {"no name on pods"}
 
 
 def policies(service):
@@ -89,6 +97,20 @@ def test_a_manifest_that_breaks_one_demand_is_refused_for_it(reference, case):
         assert found == []
     else:
         assert any(said in message for message in found), found
+
+
+@pytest.mark.req("T60")
+def test_every_demand_refuses_something_and_some_case_is_refused_for_it_alone(reference):
+    """Else a demand could be lost, or be true of everything, and no test would tell."""
+    demanded = {
+        each["message"]
+        for policy in objects(reference, POLICIES[0])
+        for each in policy["spec"]["validations"]
+    }
+    said = [set(refusals(policies(reference), wrong(reference, case)[0])) for case in NEGATIVE]
+    alone = {next(iter(messages)) for messages in said if len(messages) == 1}
+    assert not demanded - set().union(*said)
+    assert sorted(demanded - alone) == []
 
 
 @pytest.mark.req("T60")
@@ -185,7 +207,7 @@ def test_a_real_api_server_lets_in_what_is_rendered(guarded, reference):
 
 @pytest.mark.live
 @pytest.mark.req("T56", "T60")
-@pytest.mark.parametrize("case", [case for case in NEGATIVE if case not in HARMLESS])
+@pytest.mark.parametrize("case", [case for case in NEGATIVE if case not in HARMLESS | INVALID])
 def test_a_real_api_server_refuses_each_violating_manifest(guarded, reference, case):
     document, said = wrong(reference, case)
     answer = refused(guarded, document)

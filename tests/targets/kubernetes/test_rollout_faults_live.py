@@ -7,10 +7,14 @@ import itertools
 
 import pytest
 
+from holdfast.artifacts.kubernetes.admission.demands import policies
+from holdfast.artifacts.kubernetes.admission.policy import objects
 from holdfast.conductor.wiring import Conductor
-from holdfast.rollout.model import Ending
-from holdfast.targets.base import Refused
+from holdfast.rollout.model import Ending, Release
+from holdfast.targets.base import Bundle, Refused
+from holdfast.targets.kubernetes import wanted
 from holdfast.targets.kubernetes.marks import HASH, object_name
+from kubernetes_rig.api_server import Refused as Answered
 from kubernetes_rig.controllers import until
 from kubernetes_rig.faulty import BROKEN, BUSY, FORGOTTEN, Fault
 from kubernetes_rig.nodes import CRASHES, NO_CONFIG, NO_IMAGE, READY, Fate
@@ -204,6 +208,44 @@ def test_the_verb_that_our_role_lacks_is_named_before_anything_moves(shop):
 
     said = str(shop.run(story))
     assert "the verb patch on deployments.apps" in said and shop.name in said
+
+
+def test_a_release_that_a_policy_forbids_is_refused_in_the_policys_own_words(shop):
+    stored = [each for policy in policies(shop.service("1.0.0"))
+              for each in objects(shop.service("1.0.0"), policy)]  # fmt: skip
+    for each in stored:
+        shop.server.apply(each, dry=False)
+
+    async def story(conductor):
+        bad = wanted.deployment(bundle(shop, "latest"), 1, 0)
+        await asyncio.to_thread(until, lambda: denied(shop, bad), "policies count", 60)
+        with pytest.raises(Refused) as refused:
+            await shop.deploy(conductor, "latest")
+        station = await shop.deployed(conductor, "1.0.0")
+        return refused.value, station.state.proven
+
+    try:
+        refused, proven = shop.run(story)
+    finally:
+        for each in stored:
+            shop.server.ask("DELETE", shop.server.place(each))
+    assert refused.code == "admission-denied"
+    assert "ValidatingAdmissionPolicy" in str(refused)
+    assert "one that means another image tomorrow" in str(refused)
+    assert [release.version for release in proven] == ["1.0.0"]
+
+
+def bundle(shop, version):
+    return Bundle(Release(version, version, version), shop.service(version))
+
+
+def denied(shop, document):
+    """Policies take effect a moment after they are stored."""
+    try:
+        shop.server.apply(document)
+    except Answered:
+        return True
+    return False
 
 
 @pytest.mark.parametrize(
