@@ -23,6 +23,7 @@ from holdfast.rollout.model import FAILURES, FleetSeen, Release, Route, Scale
 from holdfast.runtime.clock import LoopClock
 from holdfast.spec.model import Service
 from holdfast.targets.base import Bundle, RawCounts, Refused
+from holdfast.targets.kubernetes.clients import Clients
 from holdfast.targets.kubernetes.credentials import Fixed
 from holdfast.targets.kubernetes.kubeconfig import Cluster as ClusterAccess
 from holdfast.targets.kubernetes.kubeconfig import Trust, locate
@@ -148,7 +149,8 @@ class Cluster:
 
     def open(self):
         there = ClusterAccess(self.cluster.server.url, "tests", "contract", Trust(), Fixed({}))
-        return KubernetesTarget(Access("tests", lambda _: there, self.count), LoopClock())
+        clients = Clients(LoopClock(), lambda _: there)
+        return KubernetesTarget(Access("tests", clients, self.count), LoopClock())
 
     async def count(self, bundle, releases):
         return {"v1": RawCounts(self.answered, 0, 0)}
@@ -201,7 +203,8 @@ class RealCluster:
 
     def open(self):
         environ = {"KUBECONFIG": str(self.server.kubeconfig(self.directory))}
-        access = Access("tests", lambda context: locate(context, environ), self.count)
+        clients = Clients(LoopClock(), lambda context: locate(context, environ))
+        access = Access("tests", clients, self.count)
         return KubernetesTarget(access, LoopClock())
 
     async def count(self, bundle, releases):

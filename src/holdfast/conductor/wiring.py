@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from holdfast.conductor.auth import user_name
+from holdfast.conductor.clusters import Clusters
 from holdfast.conductor.conduct import Means, Post
 from holdfast.conductor.console.series import Series, Weights
 from holdfast.conductor.events import News
@@ -102,6 +103,7 @@ class Works:
     news: News
     owner: str
     distrust: str | None  # why the past in the ledger cannot be believed
+    clusters: Clusters
 
 
 def distrust(ledger: Ledger) -> str | None:
@@ -170,7 +172,9 @@ class Conductor:
             lock.close()
             leases.close()
             raise
-        works = Works(home, ledger, leases, clock, News(), lease.owner, distrust(ledger))
+        works = Works(
+            home, ledger, leases, clock, News(), lease.owner, distrust(ledger), Clusters(clock)
+        )  # fmt: skip
         conductor = cls(works, lock, lease)
         known = conductor.known_services()
         for name, held in zip(known, conductor._acquire(list(known)), strict=True):
@@ -331,9 +335,7 @@ def make_target(name: str, kind: str, works: Works) -> Target:
 
         return World(works.clock, name)
     if kind == "kubernetes":
-        from holdfast.conductor.clusters import cluster_target
-
-        return cluster_target(ledger_origin(works.home), works.clock)
+        return works.clusters.target(ledger_origin(works.home))
     from holdfast.targets.local import LocalTarget
 
     works.home.ensure_service(name)

@@ -11,6 +11,7 @@ from holdfast.runtime.clock import LoopClock
 from holdfast.spec.model import Service
 from holdfast.targets.base import Bundle, Fault, Refused, TargetError
 from holdfast.targets.kubernetes import marks
+from holdfast.targets.kubernetes.clients import Clients
 from holdfast.targets.kubernetes.credentials import Fixed
 from holdfast.targets.kubernetes.kinds import AUTOSCALER, LEASE
 from holdfast.targets.kubernetes.kubeconfig import Cluster as Access_
@@ -37,7 +38,7 @@ class Stage:
 
     def open(self, holder="jane"):
         there = Access_(self.cluster.server.url, "tests", "shop", Trust(), Fixed({}))
-        target = KubernetesTarget(Access(holder, lambda _: there), self.clock)
+        target = KubernetesTarget(Access(holder, Clients(self.clock, lambda _: there)), self.clock)
         self.targets.append(target)
         return target
 
@@ -391,3 +392,16 @@ def test_a_killed_replica_is_replaced():
         return before == after
 
     assert not tell(story)
+
+
+def test_services_of_one_cluster_share_one_client_until_the_last_lets_go():
+    async def story(stage):
+        there = Access_(stage.cluster.server.url, "tests", "shop", Trust(), Fixed({}))
+        clients = Clients(stage.clock, lambda _: there)
+        first, second = clients.borrow(None), clients.borrow(None)
+        await clients.give_back(first)
+        await second.get(LEASE, "shop", "none")
+        await clients.give_back(second)
+        return first is second, clients.borrow(None) is first
+
+    assert tell(story) == (True, False)

@@ -16,7 +16,7 @@ from holdfast.spec.model import Service
 from holdfast.targets.base import Bundle, Fault, Look, RawCounts, Refused, Unreachable
 from holdfast.targets.kubernetes import drift, faults, routes, seen, wanted
 from holdfast.targets.kubernetes.client import Client
-from holdfast.targets.kubernetes.kubeconfig import Cluster, locate
+from holdfast.targets.kubernetes.clients import Clients
 from holdfast.targets.kubernetes.lease import Hold, Seat
 from holdfast.targets.kubernetes.marks import hashed, object_name, release_of
 from holdfast.targets.kubernetes.performing import Performer
@@ -45,7 +45,7 @@ class Access:
     """How the cluster is reached, by whom, and who counts requests there."""
 
     holder: str  # of leases; the same after a restart of the same conductor
-    locate: Callable[[str | None], Cluster] = locate
+    clients: Clients
     counters: Counters = uncounted
     uncount: Callable[[], Awaitable[None]] = nothing  # lets the source of ``counters`` go
 
@@ -136,14 +136,14 @@ class KubernetesTarget:
         if parts is not None:
             await parts.sight.aclose()
             await parts.hold.let_go()
-            await parts.client.aclose()
+            await self._access.clients.give_back(parts.client)
         await self._access.uncount()
 
     # ---- parts ----------------------------------------------------------------------------------
 
     @property
     def calls(self) -> Mapping[str, int]:
-        """Requests to the API server by verb, since this target was opened."""
+        """Requests to the API server by verb, of all services that share its client."""
         return self._opened.client.calls if self._opened is not None else {}
 
     def _known(self, release: ReleaseId) -> Bundle:
@@ -183,8 +183,7 @@ class KubernetesTarget:
             return self._opened
 
     def _made(self, spec: Service) -> Opened:
-        cluster = self._access.locate(spec.kubernetes.context)
-        client = Client(cluster, self._clock)
+        client = self._access.clients.borrow(spec.kubernetes.context)
         way = routes.way_of(spec)
         seat = Seat(wanted.namespace(spec), f"holdfast-{spec.service}", self._access.holder)
         sight = Sight(client, self._clock, spec, way, lambda: self._changed())
