@@ -27,6 +27,7 @@ _UNJUDGED = frozenset({
     "openslo/v1/DataSource", "openslo/v1/SLI", "openslo/v1/SLO", "openslo/v1/Service",
     "infrastructure.cluster.x-k8s.io/v1beta2/AWSCluster",
     "infrastructure.cluster.x-k8s.io/v1beta2/AWSMachineTemplate",
+    "elbv2.k8s.aws/v1beta1/TargetGroupBinding",
 })  # fmt: skip
 #: The only format here whose file names a draft that nobody else knows.
 _FORCED = {"other/compose-spec.json": jsonschema_rs.Draft7Validator}
