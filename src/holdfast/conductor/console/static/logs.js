@@ -6,7 +6,7 @@ import { get } from "./net.js";
 const EVERY_MS = 2000;
 
 export function logsView(service, releases) {
-  const place = h("pre", { class: "logs", tabindex: "0", "aria-label": "Log lines" });
+  const place = h("pre", { class: "logs", role: "region", tabindex: "0", "aria-label": "Log lines" });
   const note = h("span", { class: "soft", role: "status" }, "Loading");
   const grep = h("input", { type: "search", id: "grep", placeholder: "only lines with", on: { input: () => draw() } });
   const release = h("select", { id: "release", on: { change: () => load() } }, h("option", { value: "" }, "all releases"));

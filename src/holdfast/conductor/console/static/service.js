@@ -161,7 +161,7 @@ export class ServiceView {
       h("td", {}, h("span", { class: `swatch c${at % 6}` }), h("strong", { title: id }, shown(version))),
       [`${status.weights[id] ?? 0} %`, fleet?.ready ?? 0, fleet?.starting ?? 0, fleet?.draining ?? 0, fleet?.in_flight ?? 0, fleet?.restarts ?? 0].map((cell) => h("td", { class: "n" }, String(cell))))));
     const failures = status.fleets.filter((fleet) => fleet.failure);
-    fill(parts.failures, JSON.stringify(failures), () => failures.map(({ version, failure }) => h("div", {}, h("p", {}, h("span", { class: "pill bad" }, failure.code), " ", shown(`${version}: ${failure.detail}`)), failure.log_tail.length ? h("pre", { class: "logs short", tabindex: "0" }, failure.log_tail.flatMap((line) => [shown(line), "\n"])) : null)));
+    fill(parts.failures, JSON.stringify(failures), () => failures.map(({ version, failure }) => h("div", {}, h("p", {}, h("span", { class: "pill bad" }, failure.code), " ", shown(`${version}: ${failure.detail}`)), failure.log_tail.length ? h("pre", { class: "logs short", role: "region", "aria-label": `Last lines of ${version}`, tabindex: "0" }, failure.log_tail.flatMap((line) => [shown(line), "\n"])) : null)));
   }
 
   drawSheet() {
