@@ -1,6 +1,7 @@
 """What the conductor may do in the cluster: each verb with what it is for, and nothing else.
 
-It reads no Secret, makes no Role and starts no Pod by itself.
+It reads no Secret, makes no Role and starts no Pod by itself. A test holds the table against what
+targets/kubernetes asks for, in both directions.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from holdfast.artifacts.installation.definition import GROUP, PLURAL
 
 ACCOUNT = "holdfast-conductor"
 _RBAC = "rbac.authorization.k8s.io/v1"
-_FOLLOW = ("get", "list", "watch")
-_OWN = (*_FOLLOW, "create", "patch", "update", "delete")
+_FOLLOW = ("list", "watch")
+_APPLY = ("get", "create", "patch")
+_OWN = (*_FOLLOW, *_APPLY, "delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +33,19 @@ EVERYWHERE = (
     Right(GROUP, (f"{PLURAL}/status",), ("patch",), "how far it is"),
     Right("apps", ("deployments",), _OWN, "one Deployment a release"),
     Right("", ("services",), _OWN, "addresses of releases"),
-    Right("", ("serviceaccounts",), ("get", "create", "patch"), "the account of its pods"),
+    Right("", ("serviceaccounts",), _APPLY, "the account of its pods"),
     Right("", ("namespaces",), ("get",), "that the namespace is there"),
     Right("", ("pods",), _FOLLOW, "what starts, serves and fails"),
     Right("", ("pods/log",), ("get",), "the last words of what failed"),
     Right("discovery.k8s.io", ("endpointslices",), _FOLLOW, "who gets traffic"),
     Right("coordination.k8s.io", ("leases",), ("get", "create", "update"), "one actor a service"),
-    Right("autoscaling", ("horizontalpodautoscalers",), _FOLLOW, "never fight an autoscaler"),
-    Right("scheduling.k8s.io", ("priorityclasses",), ("get", "create", "patch"), "its pods' class"),
-    Right("gateway.networking.k8s.io", ("gateways",), ("get", "create", "patch"), "its entrance"),
+    Right("autoscaling", ("horizontalpodautoscalers",), (*_FOLLOW, *_APPLY), "size by load"),
+    Right("keda.sh", ("scaledobjects",), _APPLY, "size by events, where KEDA is asked for"),
+    Right("scheduling.k8s.io", ("priorityclasses",), _APPLY, "its pods' class"),
+    Right("gateway.networking.k8s.io", ("gateways",), _APPLY, "its entrance"),
     Right("gateway.networking.k8s.io", ("httproutes", "grpcroutes"), _OWN, "weights"),
     Right("networking.istio.io", ("virtualservices",), _OWN, "weights where Istio is asked for"),
+    Right("networking.istio.io", ("destinationrules",), (*_APPLY, "delete"), "and its versions"),
 )  # fmt: skip
 
 
