@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 
 from holdfast.artifacts.installation.objects import objects
 from holdfast.artifacts.installation.wish import Installation
+from holdfast.conductor.client import ApiError, Client
 from holdfast.ledger import Archive, Intact
 from holdfast.ledger.keys import new_identity, write_secret
 from kubernetes_rig.api_server import Refused, Server
@@ -40,7 +42,7 @@ class Cluster:
     url: str
     token: str
 
-    def start(self, pod: str) -> subprocess.Popen[bytes]:
+    def start(self, pod: str, listen: str = "127.0.0.1:0") -> subprocess.Popen[bytes]:
         home = self.folder / pod
         home.mkdir()
         env = {
@@ -49,9 +51,31 @@ class Cluster:
             "HOLDFAST_KEYS": str(self.folder / "keys"), "HOLDFAST_POSTGRES": self.url,
         }  # fmt: skip
         words = [sys.executable, "-m", "holdfast.cli", "conductor", "--in-cluster",
-                 "--listen", "127.0.0.1:0"]  # fmt: skip
+                 "--listen", listen]  # fmt: skip
         with (home / "log").open("wb") as log:
             return subprocess.Popen(words, env=env, stdout=log, stderr=log)
+
+    def caller(self, name: str, verbs: list[str]) -> str:
+        """A service account with these verbs on Releases, and a token of it for Holdfast."""
+        self.server.apply({"apiVersion": "v1", "kind": "ServiceAccount",
+                           "metadata": {"name": name, "namespace": TEAM}}, dry=False)  # fmt: skip
+        rbac, metadata = "rbac.authorization.k8s.io/v1", {"name": f"hf-{name}"}
+        if verbs:
+            rule = {"apiGroups": ["holdfast.dev"], "resources": ["releases"], "verbs": verbs}
+            role = {"apiVersion": rbac, "kind": "ClusterRole", "metadata": metadata}
+            self.server.apply(role | {"rules": [rule]}, dry=False)
+            subject = {"kind": "ServiceAccount", "name": name, "namespace": TEAM}
+            aim = {"apiGroup": rbac.partition("/")[0], "kind": "ClusterRole", "name": f"hf-{name}"}
+            bound = {"roleRef": aim, "subjects": [subject]}
+            binding = {"apiVersion": rbac, "kind": "ClusterRoleBinding", "metadata": metadata}
+            self.server.apply(binding | bound, dry=False)
+        return self.token_of(name, "holdfast")
+
+    def token_of(self, name: str, audience: str) -> str:
+        path = f"/api/v1/namespaces/{TEAM}/serviceaccounts/{name}/token"
+        asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+                 "spec": {"audiences": [audience]}}  # fmt: skip
+        return self.server.ask("POST", path, asked)["status"]["token"]
 
     def log(self, pod: str) -> str:
         return (self.folder / pod / "log").read_text()
@@ -159,6 +183,36 @@ def test_the_one_that_stands_by_goes_on_where_the_killed_one_was(cluster: Cluste
         assert isinstance(archive.verify(), Intact)
         authors = {json.loads(e.body).get("by") for e in archive.replay("shop")}
         assert f"holdfast by Release {TEAM}/shop" in authors
+
+
+def test_the_cluster_knows_who_calls_and_its_roles_say_what_they_may(cluster: Cluster):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    tokens = {who: cluster.caller(who, verbs) for who, verbs in (
+        ("reader", ["get"]), ("pipeline", ["get", "patch"]), ("stranger", []))}  # fmt: skip
+    tokens["elsewhere"] = cluster.token_of("pipeline", "vault")
+    pod = cluster.start("pod-c", address)
+    try:
+        cluster.expect(lambda: "serving as" in cluster.log("pod-c"))
+        spec = "service: known\ntarget: simulated\nrun: app\nreplicas: 0\n"
+        found = {}
+        for who, token in tokens.items():
+            client = Client(address, token)
+            for act in (client.services, lambda c=client: c.deploy("known", spec)):
+                try:
+                    act()
+                    found.setdefault(who, []).append(200)
+                except ApiError as error:
+                    found.setdefault(who, []).append(error.status)
+        assert found == {"reader": [200, 403], "pipeline": [200, 200], "stranger": [401, 401],
+                         "elsewhere": [401, 401]}  # fmt: skip
+        (added,) = [e for e in Client(address, tokens["reader"]).history("known")
+                    if e["kind"] == "ReleaseStored"]  # fmt: skip
+        assert "system:serviceaccount:team-live:pipeline" in json.dumps(added)
+    finally:
+        pod.terminate()
+        pod.wait(30)
 
 
 def test_the_account_may_not_do_what_it_has_no_reason_for(cluster: Cluster):

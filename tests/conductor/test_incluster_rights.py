@@ -27,6 +27,8 @@ NEVER = {("", "namespaces", "create"), ("", "namespaces", "patch")}
 OWN = {
     ("holdfast.dev", "releases", "list"), ("holdfast.dev", "releases", "watch"),
     ("holdfast.dev", "releases/status", "patch"),
+    ("authentication.k8s.io", "tokenreviews", "create"),
+    ("authorization.k8s.io", "subjectaccessreviews", "create"),
 }  # fmt: skip
 
 

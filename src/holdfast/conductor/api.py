@@ -195,7 +195,7 @@ class Api(ConsoleCalls):
 
     async def _call(self, operation: Operation, request: Request) -> Call:
         check_host(request)
-        identity, cookie = self._identify(request)
+        identity, cookie = await self._identify(request)
         _permit(operation, identity)
         query = _query(operation, request)
         body = await _body(operation, request)
@@ -209,9 +209,9 @@ class Api(ConsoleCalls):
             session=cookie,
         )
 
-    def _identify(self, request: Request) -> tuple[Identity | None, str]:
+    async def _identify(self, request: Request) -> tuple[Identity | None, str]:
         """Who calls, and the cookie when that is how we know."""
-        known = self._by_connection(request)
+        known = await self._by_connection(request)
         session = (
             self.sessions.find(text) if known is None and (text := cookie_of(request)) else None
         )
@@ -222,14 +222,16 @@ class Api(ConsoleCalls):
             check_write(request, text)
         return session.identity, text
 
-    def _by_connection(self, request: Request) -> Identity | None:
+    async def _by_connection(self, request: Request) -> Identity | None:
         peer = None if request.client is None else (request.client.host, request.client.port)
         if peer is not None and is_peer(peer):
             return identify_peer(peer)
         scheme, _space, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return None
-        return identify_token(self._conductor.works.home.tokens, token.strip())
+        known = identify_token(self._conductor.works.home.tokens, token.strip())
+        ask = self._conductor.outside
+        return await ask(token.strip()) if known is None and ask is not None else known
 
 
 # ---- checks -------------------------------------------------------------------------------------

@@ -305,6 +305,7 @@ def serve_in_cluster(home: Home, listen: str | None) -> int:
 
 
 async def _serve_in_cluster(home: Home, listen: str | None) -> None:
+    from holdfast.conductor.cluster_identity import ClusterIdentity
     from holdfast.conductor.incluster import Follower, elected, guard
     from holdfast.conductor.server import tcp_socket
     from holdfast.conductor.wiring import Conductor
@@ -313,6 +314,7 @@ async def _serve_in_cluster(home: Home, listen: str | None) -> None:
     clock, extra = LoopClock(), [tcp_socket(listen)] if listen else []
     async with elected(clock) as (client, hold):
         conductor = await Conductor.open_in_turn(home)
+        conductor.outside = ClusterIdentity(client, clock)
         follower = Follower(client, conductor, clock)
         beside = {"guard": guard(conductor, hold), "releases": follower.run()}
         await _attend(conductor, extra, 0, beside)

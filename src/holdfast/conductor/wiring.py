@@ -12,10 +12,10 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from holdfast.conductor.auth import user_name
+from holdfast.conductor.auth import Identity, user_name
 from holdfast.conductor.clusters import Clusters
 from holdfast.conductor.conduct import Means, Post
 from holdfast.conductor.console.series import Series, Weights
@@ -135,6 +135,8 @@ class Conductor:
         self.stopping = asyncio.Event()
         self.why_stopping = ""
         self.observers: list[Callable[[str, Sequence[Event]], None]] = []
+        #: Who else knows bearers of tokens, such as the cluster that this conductor runs in.
+        self.outside: Callable[[str], Awaitable[Identity | None]] | None = None
         self._lock = lock
         self._adding = asyncio.Lock()
         self._renewing: asyncio.Task[None] | None = None

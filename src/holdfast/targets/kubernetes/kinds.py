@@ -56,6 +56,10 @@ ACCESS_REVIEW = Kind(
     "authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews",
     namespaced=False,
 )  # fmt: skip
+TOKEN_REVIEW = Kind("authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False)
+SUBJECT_REVIEW = Kind(
+    "authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
+)
 RELEASE = Kind("holdfast.dev/v1alpha1", "Release", "releases")
 #: To list and follow those of all namespaces at once.
 RELEASES_EVERYWHERE = Kind("holdfast.dev/v1alpha1", "Release", "releases", namespaced=False)
@@ -76,7 +80,7 @@ INSTALLED = (
 )
 
 _KNOWN = (
-    RELEASE, *INSTALLED,
+    RELEASE, TOKEN_REVIEW, SUBJECT_REVIEW, *INSTALLED,
     POD, SERVICE, ACCOUNT, NAMESPACE, DEPLOYMENT, PRIORITY, ENDPOINTS, LEASE, AUTOSCALER,
     SCALED_OBJECT, GATEWAY, HTTP_ROUTE, GRPC_ROUTE, VIRTUAL_SERVICE, DESTINATION_RULE,
     ACCESS_REVIEW,
