@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.conductor.client import Client
 from holdfast.conductor.daemon import start_daemon, stop_daemon
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -102,6 +103,7 @@ def test_a_person_sees_a_canary_reads_why_it_waits_aborts_it_and_checks_the_ledg
     page.wait_for_selector("text=v1 is live and carries 100 % of the traffic")
     assert "the walk is over" in page.locator(".lead").inner_text()
     assert page.locator(".bar.big").get_attribute("aria-label") == "v1 100 %"
+    assert "taken back from here" in page.locator(".ladder .back").inner_text()
 
     page.keyboard.press("3")
     entry = page.locator(".entries > li", has_text="RevertOrdered").first
@@ -210,8 +212,6 @@ def test_nothing_jumps_while_numbers_change(page, service):
 
 
 def test_a_page_survives_the_conductor_and_says_when_it_is_alone(new_page, home):
-    from holdfast.conductor.client import Client
-
     start_daemon(home)
     page = new_page()
     page.goto(Client(home).console_link()["url"])
@@ -221,6 +221,20 @@ def test_a_page_survives_the_conductor_and_says_when_it_is_alone(new_page, home)
     assert "not connected" in page.locator("#link").inner_text()
     start_daemon(home)
     page.wait_for_selector("#link.up")
+
+
+def test_a_page_whose_session_ends_shows_nothing_more(new_page, client, running_home):
+    from holdfast.conductor.auth import Role, create_token, revoke_token
+
+    token = create_token(running_home, "wall-display", Role.VIEWER, time.time())
+    port = client.console_link()["url"].split(":")[2].partition("/")[0]
+    page = new_page()
+    page.goto(Client(f"127.0.0.1:{port}", token).console_link()["url"])
+    page.wait_for_selector("#link.up")
+    assert page.locator("#who").inner_text() == "wall-display, viewer"
+    revoke_token(running_home, "wall-display")
+    page.wait_for_selector("text=Your session has ended.")
+    assert page.locator(".board").count() == 0
 
 
 def test_who_is_not_signed_in_is_told_how(new_page, client, page):

@@ -183,3 +183,23 @@ def test_proofs_of_the_api_verify_offline(service):
         client.proof(10**6)
     with pytest.raises(ApiError, match="entries"):
         client.consistency(10**6)
+
+
+@pytest.mark.live
+def test_the_scorecard_has_the_latest_finding_about_each_promise(home):
+    from holdfast.conductor.daemon import start_daemon
+    from holdfast.conductor.wiring import ledger_origin
+    from holdfast.ledger import Draft, Ledger
+
+    ledger = Ledger.open(home.ledger, ledger_origin(home))
+    found = [{"promise": "P2", "mark": "broken"}, {"promise": "P1", "mark": "holds"}]
+    found += [{"promise": "P2", "mark": "holds"}]
+    bodies = [json.dumps(each).encode() for each in found]
+    ledger.append_now([Draft("drills", "Finding", body, 1.0) for body in bodies])
+    ledger.close()
+    start_daemon(home)
+    findings = Client(home).findings()
+    assert {each["body"]["promise"]: each["body"]["mark"] for each in findings} == {
+        "P1": "holds",
+        "P2": "holds",
+    }

@@ -99,7 +99,7 @@ class ConsoleCalls:
         return PlainTextResponse(ledger.prove_consistency(old), headers=HEADERS)
 
     async def verifier_keys(self, _call: Call) -> Result:
-        keys = public_keys(self._conductor.works.home.ledger)
+        keys = public_keys(self._conductor.works.ledger.path)
         return PlainTextResponse("".join(f"{key}\n" for key in keys), headers=HEADERS)
 
     async def findings(self, _call: Call) -> Result:

@@ -51,7 +51,7 @@ class CardDoc(TypedDict):
 
 
 class RungDoc(TypedDict):
-    """One step of a ladder. ``standing``: done, now, ahead, left (taken back before it)."""
+    """One step of a ladder. ``standing``: done, now, ahead; back (left from here), left."""
 
     weight: int
     fleet: int

@@ -60,8 +60,8 @@ def _ladder(run: RolloutState) -> list[RungDoc]:
 def _standing(index: int, at: int, rising: bool, ended_well: bool) -> str:
     if ended_well or index < at:
         return "done"
-    if index == at and rising:
-        return "now"
+    if index == at:
+        return "now" if rising else "back"
     return "ahead" if rising else "left"
 
 

@@ -44,7 +44,8 @@ export class Charts {
   draw() {
     if (!this.points.length) return;
     const seen = new Set(this.points.flatMap((point) => point.arms.map((arm) => arm.release)));
-    const names = [...this.names()];
+    const known = this.names();
+    const names = [...known, ...[...seen].filter((id) => !known.has(id)).map((id) => [id, id])];
     const releases = names.map(([id, version], at) => ({ id, version, at })).filter((each) => seen.has(each.id));
     const measured = this.points.some((point) => point.arms.some((arm) => arm.p99_ms !== null));
     const shape = JSON.stringify([releases, measured]);

@@ -3,6 +3,7 @@
 import { fill, h, millis, number, percent, put, shown, spark } from "./dom.js";
 
 const HEAD = ["Service", "State", "Traffic", "Requests/s", "Errors", "p99", "Ready", "Waits for"];
+const order = new Intl.Collator("en", { numeric: true });
 const rows = new Map();
 let list = null;
 let empty = null;
@@ -40,7 +41,7 @@ function add(name) {
   const parts = { state: h("span"), bar: h("div", { class: "bar", role: "img" }), rate: h("span", { class: "num" }), line: spark([]), errors: h("span", { class: "num" }), slow: h("span", { class: "num" }), ready: h("span", { class: "num" }), why: h("span", { class: "why" }), rates: [], wall: 0 };
   const link = h("a", { class: "name", href: `#/s/${encodeURIComponent(name)}` }, shown(name));
   parts.row = h("li", {}, h("div", { class: "wide" }, link), h("div", { class: "wide" }, parts.state), cell("Traffic", parts.bar, "wide"), cell("Requests/s", h("span", { class: "rate" }, parts.line, parts.rate)), cell("Errors", parts.errors), cell("p99", parts.slow), cell("Ready", parts.ready), h("div", { class: "wide" }, parts.why));
-  const later = [...rows.keys()].filter((other) => other > name).sort()[0];
+  const later = [...rows.keys()].filter((other) => order.compare(other, name) > 0).sort(order.compare)[0];
   list.insertBefore(parts.row, later ? rows.get(later).row : null);
   rows.set(name, parts);
 }
@@ -82,8 +83,7 @@ export function releasesOf(status) {
   return known;
 }
 
-export function drawBar(bar, status) {
-  const names = releasesOf(status);
+export function drawBar(bar, status, names = releasesOf(status)) {
   const shares = [...names].map(([id, version], at) => ({ version, weight: status.weights[id] ?? 0, at })).filter((each) => each.weight > 0);
   fill(bar, JSON.stringify(shares.map((each) => [each.at, each.version])), () => shares.map((each) => h("i", { class: `c${each.at % 6}` })));
   shares.forEach((each, at) => { bar.children[at].style.width = `${each.weight}%`; });

@@ -8,8 +8,8 @@ import { logsView } from "./logs.js";
 import { drawBar, releasesOf, standing } from "./overview.js";
 
 const TABS = [["rollout", "Rollout"], ["logs", "Logs"], ["history", "History"], ["promises", "Promises"]];
-const MARKS = { done: "✓", now: "▶", ahead: "·", left: "✕" };
-const STANDING = { done: "passed", now: "here now", ahead: "to come", left: "not reached" };
+const MARKS = { done: "✓", now: "▶", ahead: "·", back: "✕", left: "·" };
+const STANDING = { done: "passed", now: "here now", ahead: "to come", back: "taken back from here", left: "not reached" };
 const WAITS = {
   "starting": "instances become ready", "routing": "the data plane takes the weights", "soaking": "minimum time on this step",
   "needs-samples": "more requests to judge by", "source-down": "metric source is silent", "common-cause": "the old release fails too",
@@ -24,7 +24,8 @@ export class ServiceView {
     this.status = null;
     this.sheet = null;
     this.told = "";
-    this.charts = new Charts(() => (this.status ? releasesOf(this.status) : []));
+    this.known = new Map(); // every release seen here keeps its colour while the page is open
+    this.charts = new Charts(() => this.known);
     this.bar = toolbar(name, () => this.status);
     this.parts = {
       pill: h("span"), place: h("span", { class: "soft" }), lead: h("p", { class: "lead" }), waits: h("ul", { class: "waits" }),
@@ -76,7 +77,7 @@ export class ServiceView {
     if (id === "promises") this.panel.replaceChildren(this.promisesPanel);
     if (id === "history") this.panel.replaceChildren(ledgerView(this.name));
     if (id === "logs") {
-      const logs = logsView(this.name, () => releasesOf(this.status));
+      const logs = logsView(this.name, () => this.known);
       this.leave = logs.close;
       this.panel.replaceChildren(logs.element);
     }
@@ -131,7 +132,8 @@ export class ServiceView {
     const lead = leadOf(status);
     fill(parts.lead, lead, () => shown(lead));
     this.drawWaits();
-    drawBar(parts.traffic, status);
+    for (const [id, version] of releasesOf(status)) if (!this.known.has(id)) this.known.set(id, version);
+    drawBar(parts.traffic, status, this.known);
     this.drawReleases();
     updateToolbar(this.bar, status);
     this.tellWaits(lead);
@@ -156,7 +158,7 @@ export class ServiceView {
   drawReleases() {
     const { status, parts } = this;
     const fleets = new Map(status.fleets.map((fleet) => [fleet.release, fleet]));
-    const rows = [...releasesOf(status)].map(([id, version], at) => ({ id, version, at, fleet: fleets.get(id) })).filter((each) => each.fleet || status.weights[each.id]);
+    const rows = [...this.known].map(([id, version], at) => ({ id, version, at, fleet: fleets.get(id) })).filter((each) => each.fleet || status.weights[each.id]);
     fill(parts.releases, JSON.stringify([rows, status.weights]), () => rows.map(({ id, version, at, fleet }) => h("tr", {},
       h("td", {}, h("span", { class: `swatch c${at % 6}` }), h("strong", { title: id }, shown(version))),
       [`${status.weights[id] ?? 0} %`, fleet?.ready ?? 0, fleet?.starting ?? 0, fleet?.draining ?? 0, fleet?.in_flight ?? 0, fleet?.restarts ?? 0].map((cell) => h("td", { class: "n" }, String(cell))))));
@@ -200,6 +202,6 @@ function evidence(sheet) {
   const table = h("table", {}, h("thead", {}, h("tr", {}, ["Metric", "New", "Old", "Evidence against"].map((word, at) => h("th", { scope: "col", class: at ? "n" : "" }, word)))),
     h("tbody", {}, sheet.evidence.map((each) => h("tr", {}, h("td", {}, shown(each.metric)), h("td", { class: "n" }, `${each.new_bad} of ${each.new_requests}`), h("td", { class: "n" }, `${each.old_bad} of ${each.old_requests}`),
       h("td", { class: "n" }, `${each.e_value === null ? "∞" : each.e_value.toPrecision(2)} of ${Math.round(each.bound)}`)))));
-  return [h("p", {}, h("span", { class: `pill ${tone}` }, sheet.mark), " ", shown(sheet.says)), words ? h("p", { class: "soft num" }, words) : h("span"), sheet.evidence.length ? table : h("span")];
+  return [h("p", {}, h("span", { class: `pill ${tone}` }, sheet.mark), " ", shown(sheet.says)), words ? h("p", { class: "soft num" }, words) : h("span"), sheet.evidence.length ? h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Evidence by metric" }, table) : h("span")];
 }
 
