@@ -41,11 +41,13 @@ class PostgresServer:
     folder: Path
     process: subprocess.Popen[bytes] | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    port: int = 5432  # of the socket's name, and of TCP where the settings listen there
     _schemas: Iterator[int] = field(default_factory=count)
 
     @property
     def url(self) -> str:
-        return f"postgresql://{ROLE}@/postgres?host={quote(str(self.folder), safe='')}"
+        where = quote(str(self.folder), safe="")
+        return f"postgresql://{ROLE}@/postgres?host={where}&port={self.port}"
 
     def schema_url(self) -> str:
         """A URL whose tables are nobody else's."""
@@ -113,6 +115,14 @@ def running(**settings: str) -> Iterator[PostgresServer]:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def own(path: Path) -> None:
+    """Gives a private file to whoever runs the server."""
+    path.chmod(0o600)
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
 
 
 def _as_nobody() -> dict:

@@ -73,3 +73,25 @@ def test_a_directory_of_other_things_is_refused_and_left_as_it_was(tmp_path):
     with pytest.raises(UnsafeHome, match="such as passwd"):
         Home(tmp_path).ensure()
     assert [path.name for path in tmp_path.iterdir()] == ["passwd"]
+
+
+def test_what_the_environment_names_is_kept_where_only_we_can_read_it(tmp_path, monkeypatch):
+    home = Home(tmp_path / "home").ensure()
+    (tmp_path / "mounted").mkdir()
+    (tmp_path / "mounted" / "log.pem").write_bytes(b"a key")
+    monkeypatch.setenv("HOLDFAST_POSTGRES", "postgresql://u:p@db/h\n")
+    monkeypatch.setenv("HOLDFAST_KEYS", str(tmp_path / "mounted"))
+    home.adopt_environment()
+    for path, content in (
+        (home.postgres, b"postgresql://u:p@db/h\n"),
+        (home.keys / "log.pem", b"a key"),
+    ):
+        assert path.read_bytes() == content and path.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setenv("HOLDFAST_KEYS", str(tmp_path / "nothing"))
+    with pytest.raises(UnsafeHome, match="HOLDFAST_KEYS"):
+        home.adopt_environment()
+
+
+def test_a_home_that_only_says_where_its_database_is_is_a_home(tmp_path):
+    (tmp_path / "postgres.url").write_text("postgresql:///h")
+    assert Home(tmp_path).ensure().keys.is_dir()

@@ -117,12 +117,20 @@ class Home:
     def adopt_environment(self) -> None:
         """Keep what the environment (never the command line) names, for every command.
 
-        A mounted Secret is readable by a group; here its copy is readable by us alone.
+        A mounted Secret is readable by a group; here its copy is readable by us alone. Raises
+        ``UnsafeHome`` where there are no keys.
         """
         if url := os.environ.get(POSTGRES_VARIABLE):
             write_private(self.postgres, f"{url.strip()}\n".encode())
         if mounted := os.environ.get(KEYS_VARIABLE):
-            write_private(self.keys / "log.pem", (Path(mounted) / "log.pem").read_bytes())
+            self._adopt_keys(Path(mounted) / "log.pem")
+
+    def _adopt_keys(self, mounted: Path) -> None:
+        try:
+            write_private(self.keys / "log.pem", mounted.read_bytes())
+        except OSError as error:
+            detail = f"cannot be read: {error.strerror}"
+            raise UnsafeHome(mounted, detail, f"{KEYS_VARIABLE} names its directory") from error
 
     def ensure_service(self, name: str) -> Path:
         path = self.service(name)

@@ -67,7 +67,7 @@ def _container(wish: Installation) -> Object:
     return {
         "name": "conductor",
         "image": wish.image,
-        "args": ["conductor", "--in-cluster"],
+        "command": ["holdfast", "conductor", "--in-cluster"],
         "env": [
             {"name": "HOLDFAST_HOME", "value": f"{_HOME}/home"},
             {"name": "HOLDFAST_KEYS", "value": _KEYS},
