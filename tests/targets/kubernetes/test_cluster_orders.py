@@ -229,6 +229,39 @@ def test_what_was_put_back_is_no_drift_and_may_be_changed_again():
     assert tell(story) == 4
 
 
+def test_weights_that_were_edited_and_put_back_may_be_moved_again():
+    async def story(stage):
+        target = await stage.serving()
+        await target.prepare(bundle("v2"))
+        rules = stage.cluster.one("httproutes", "shop")["spec"]["rules"]
+        at = next(at for at, each in stage.cluster.all("httproutes") if at.endswith("/shop"))
+
+        def edited(backends):
+            found = stage.cluster.store.objects[at]
+            spec = found["spec"] | {"rules": [rules[0] | {"backendRefs": backends}]}
+            stage.cluster.store.update(at, {**found, "spec": spec}, "kate")
+
+        edited([{"name": "elsewhere", "weight": 1}])
+        look = await stage.until(target, lambda look: look.drift)
+        edited(rules[0]["backendRefs"])
+        await stage.until(target, lambda each: not each.drift)
+        await target.perform(Route((("v1", 50), ("v2", 50)), 1))
+        await stage.until(target, lambda each: dict(each.weights) == {"v1": 50, "v2": 50})
+        return look.drift
+
+    assert "kate" in tell(story)
+
+
+def test_a_cluster_without_the_kind_of_the_route_is_refused_before_anything_moves():
+    async def story(stage):
+        stage.cluster.server.unserved = {"httproutes"}
+        target = stage.open()
+        said = await refused(target.prepare(bundle("v1")))
+        return said.code, stage.cluster.all("deployments")
+
+    assert tell(story) == ("kind-missing", [])
+
+
 def test_what_an_autoscaler_added_is_neither_drift_nor_taken_back():
     async def story(stage):
         target = await stage.serving()
