@@ -252,11 +252,16 @@ def test_weights_that_were_edited_and_put_back_may_be_moved_again():
     assert "kate" in tell(story)
 
 
-def test_a_cluster_without_the_kind_of_the_route_is_refused_before_anything_moves():
+@pytest.mark.parametrize(
+    ("steer", "plural"), [("gateway", "httproutes"), ("istio", "virtualservices")]
+)
+def test_a_cluster_without_the_kind_of_the_route_is_refused_before_anything_moves(steer, plural):
     async def story(stage):
-        stage.cluster.server.unserved = {"httproutes"}
-        target = stage.open()
-        said = await refused(target.prepare(bundle("v1")))
+        stage.cluster.server.unserved = {plural}
+        plain = bundle("v1")
+        steered = plain.service.kubernetes.model_copy(update={"steer": steer})
+        spec = plain.service.model_copy(update={"kubernetes": steered})
+        said = await refused(stage.open().prepare(Bundle(plain.release, spec)))
         return said.code, stage.cluster.all("deployments")
 
     assert tell(story) == ("kind-missing", [])

@@ -48,6 +48,7 @@ class Performer:
         self._client, self._sight, self._shares, self._way = client, sight, shares, way
         self._addressed: set[ReleaseId] = set()  # whose Services are known to be there
         self._routed: tuple[Route, int, Service] | None = None  # the last one written
+        self._pointed: Object = {}  # the plain Service as it was written last
         self._newest = 0
 
     # ---- sizes
@@ -184,8 +185,11 @@ class Performer:
         """
         made = wanted.main_address(spec)
         made["spec"]["selector"] |= {HASH: hashed(routes.heaviest(weights))}
+        if made == self._pointed:
+            return
         try:
             await self._client.apply(made)
+            self._pointed = made
         except Clashes as clashes:
             log.warning("the plain Service was left alone: %s", clashes.detail)
 
