@@ -106,6 +106,14 @@ class Cluster:
         logs = {path.parent.name: path.read_text()[-3000:] for path in self.folder.glob("*/log")}
         raise AssertionError(json.dumps(logs, indent=1))
 
+    def events(self, name: str) -> list[tuple[str, str]]:
+        """Reasons and messages of the events about one Release."""
+        uid = self.server.ask(
+            "GET", f"/apis/holdfast.dev/v1alpha1/namespaces/{TEAM}/releases/{name}"
+        )["metadata"]["uid"]
+        found = self.server.ask("GET", f"/api/v1/namespaces/{TEAM}/events")["items"]
+        return [(e["reason"], e["message"]) for e in found if e["involvedObject"]["uid"] == uid]
+
     def serving(self, name: str, version: str) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             seen = self.status(name)
@@ -154,6 +162,10 @@ def test_the_one_that_stands_by_goes_on_where_the_killed_one_was(cluster: Cluste
         cluster.expect(lambda: cluster.status("shop").get("traffic") == "20 %")
         assert cluster.status("shop")["phase"] == "Progressing"
         rollout = cluster.status("shop")["rollout"]
+
+        # kubectl describe lists what happened.
+        cluster.expect(lambda: [w for w, _ in cluster.events("shop")].count("Started") == 2)
+        assert ("Finished", "promoted: all steps passed for v1") in cluster.events("shop")
 
         # What cannot be deployed says why, in the object.
         cluster.apply("shop", version="v2", space="team-other")

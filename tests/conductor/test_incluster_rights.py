@@ -27,6 +27,7 @@ NEVER = {("", "namespaces", "create"), ("", "namespaces", "patch")}
 OWN = {
     ("holdfast.dev", "releases", "list"), ("holdfast.dev", "releases", "watch"),
     ("holdfast.dev", "releases/status", "patch"),
+    ("", "events", "create"),
     ("authentication.k8s.io", "tokenreviews", "create"),
     ("authorization.k8s.io", "subjectaccessreviews", "create"),
 }  # fmt: skip

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from holdfast.conductor.answers import problem_of
 from holdfast.conductor.auth import Identity, Role
+from holdfast.conductor.cluster_events import EventWriter
 from holdfast.conductor.commands import Commands
 from holdfast.conductor.release_object import (
     Accepted,
@@ -100,11 +101,15 @@ class Follower:
         self._commands = Commands(conductor)
         everywhere = Selection(RELEASES_EVERYWHERE, "", "", key_of)
         self._releases = Mirror(client, clock, everywhere, conductor.works.news.ring)
+        self._events = EventWriter(client, clock, self._release_of)
+        conductor.observers.append(self._events.heard)
+        self._found: dict[str, Object] = {}  # by service, the Releases that are followed
         self._accepted: dict[str, tuple[int, Accepted]] = {}  # generation, and what became of it
 
     async def run(self) -> None:
         """Until the conductor stops. What fails is tried again; it never ends the conductor."""
         self._releases.open()
+        telling = asyncio.create_task(self._events.run(), name="events")
         news = self._conductor.works.news
         try:
             while not news.closed:
@@ -116,11 +121,17 @@ class Follower:
                 await asyncio.sleep(PAUSE_S)
                 await news.after(count, LOOK_S)
         finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
             await self._releases.aclose()
+
+    def _release_of(self, service: str) -> Object | None:
+        return self._found.get(service)
 
     async def _turn(self) -> None:
         found = dict(await self._releases.objects())
         owners = _owners(found)
+        self._found = {name: found[key] for name, key in owners.items()}
         for key, each in found.items():
             owner = owners[each["metadata"]["name"]]
             if owner == key:

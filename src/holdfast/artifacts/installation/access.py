@@ -31,6 +31,7 @@ class Right:
 EVERYWHERE = (
     Right(GROUP, (PLURAL,), _FOLLOW, "what shall serve"),
     Right(GROUP, (f"{PLURAL}/status",), ("patch",), "how far it is"),
+    Right("", ("events",), ("create",), "what kubectl describe shows"),
     Right("authentication.k8s.io", ("tokenreviews",), ("create",), "who calls the API"),
     Right("authorization.k8s.io", ("subjectaccessreviews",), ("create",), "what they may do"),
     Right("apps", ("deployments",), _OWN, "one Deployment a release"),

@@ -56,6 +56,7 @@ ACCESS_REVIEW = Kind(
     "authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews",
     namespaced=False,
 )  # fmt: skip
+EVENT = Kind("v1", "Event", "events")
 TOKEN_REVIEW = Kind("authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False)
 SUBJECT_REVIEW = Kind(
     "authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
@@ -80,7 +81,7 @@ INSTALLED = (
 )
 
 _KNOWN = (
-    RELEASE, TOKEN_REVIEW, SUBJECT_REVIEW, *INSTALLED,
+    RELEASE, EVENT, TOKEN_REVIEW, SUBJECT_REVIEW, *INSTALLED,
     POD, SERVICE, ACCOUNT, NAMESPACE, DEPLOYMENT, PRIORITY, ENDPOINTS, LEASE, AUTOSCALER,
     SCALED_OBJECT, GATEWAY, HTTP_ROUTE, GRPC_ROUTE, VIRTUAL_SERVICE, DESTINATION_RULE,
     ACCESS_REVIEW,
