@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from holdfast.cli.console import _at_our_end
 from holdfast.cli.top import SPARK_WIDTH, sparkline, top_lines
 
 
@@ -48,6 +49,13 @@ def test_a_sparkline_is_always_as_wide_and_its_highest_bar_is_full(values):
     line = sparkline(values)
     assert len(line) == SPARK_WIDTH
     assert ("█" in line) is any(values)
+
+
+def test_a_link_of_a_conductor_behind_a_tunnel_has_the_port_of_our_end(monkeypatch):
+    monkeypatch.setenv("HOLDFAST_CONDUCTOR", "127.0.0.1:8443")
+    assert _at_our_end("http://holdfast.localhost:40001/#code=abc") == (
+        "http://holdfast.localhost:8443/#code=abc"
+    )
 
 
 @pytest.mark.live

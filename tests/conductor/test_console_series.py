@@ -4,9 +4,12 @@ import asyncio
 
 from holdfast.conductor.console.board import Board
 from holdfast.conductor.console.series import (
+    POINTS_IN_ALL,
     POINTS_MAX,
+    POINTS_MIN,
     Series,
     added,
+    points_kept,
     pulse_document,
     quantile,
 )
@@ -77,6 +80,12 @@ def test_the_past_is_bounded_and_listeners_get_only_what_is_new():
     assert len(series.points) == POINTS_MAX
     latest = series.points[-3].wall
     assert [point.wall for point in series.since(latest)] == [latest + 1, latest + 2]
+
+
+def test_many_services_share_the_room_for_their_pasts():
+    assert points_kept(0) == points_kept(50) == POINTS_MAX
+    assert 600 * points_kept(600) <= POINTS_IN_ALL
+    assert points_kept(10_000) == POINTS_MIN
 
 
 def test_a_live_stream_ends_when_its_session_does():

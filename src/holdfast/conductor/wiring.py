@@ -268,7 +268,7 @@ class Conductor:
         def gate(wall: float) -> str | None:
             return seat[0].gate(wall) if seat else None
 
-        series = Series(works.clock, lambda: _weights(seat))
+        series = Series(works.clock, lambda: _weights(seat), lambda: len(self.stations))
         gauge = Gauge(series.tapping(target.counters), works.clock)
         means = Means(journal, target, gauge, works.clock, gate)
         post = Post(name, means, lease.generation, works.owner)

@@ -16,7 +16,9 @@ from holdfast.targets.base import RawCounts
 from holdfast.telemetry.gauge import delta
 
 INTERVAL_S = 0.9  # the counters of a resting service are read once a second, never quite on time
-POINTS_MAX = 600
+POINTS_MAX, POINTS_MIN = 600, 60
+#: Of all services of a conductor together; about 20 MiB.
+POINTS_IN_ALL = 60_000
 SPARK_POINTS = 60
 
 Read = Callable[[], Awaitable[Mapping[ReleaseId, RawCounts]]]
@@ -43,11 +45,16 @@ class Point:
 
 
 class Series:
-    """At most ``POINTS_MAX`` intervals of one service, oldest first."""
+    """At most ``POINTS_MAX`` intervals of one service, oldest first; fewer among many services."""
 
-    def __init__(self, clock: Clock, weights: Callable[[], Weights] = tuple) -> None:
-        self.points: deque[Point] = deque(maxlen=POINTS_MAX)
-        self._clock, self._weights = clock, weights
+    def __init__(
+        self,
+        clock: Clock,
+        weights: Callable[[], Weights] = tuple,
+        services: Callable[[], int] = lambda: 1,
+    ) -> None:
+        self.points: deque[Point] = deque()
+        self._clock, self._weights, self._services = clock, weights, services
         self._before: Mapping[ReleaseId, RawCounts] | None = None
         self._at = 0.0
 
@@ -69,6 +76,8 @@ class Series:
         if self._before is not None:
             arms = tuple(_arms(self._before, seen))
             self.points.append(Point(self._clock.wall(), spent, self._weights(), arms))
+            while len(self.points) > points_kept(self._services()):
+                self.points.popleft()
         self._before, self._at = {**(self._before or {}), **seen}, now
 
     def since(self, wall: float) -> list[Point]:
@@ -79,6 +88,11 @@ class Series:
                 break
             newer.append(point)
         return newer[::-1]
+
+
+def points_kept(services: int) -> int:
+    """How many points each of so many services may keep."""
+    return max(POINTS_MIN, min(POINTS_MAX, POINTS_IN_ALL // max(1, services)))
 
 
 def _arms(
