@@ -80,6 +80,11 @@ class FaultyProxy(Resident):
             f"{'WATCH' if call.watch else call.method} {call.resource}" for call in self.calls
         )
 
+    @property
+    def watching(self) -> int:
+        """Connections of watches that go on: two for each."""
+        return len(self._watches)
+
     def cut_watches(self) -> None:
         self._soon(lambda: [writer.close() for writer in self._watches])
 
@@ -113,7 +118,6 @@ class FaultyProxy(Resident):
                 writer.write(fault.as_bytes())
                 await writer.drain()
         self._open.discard(writer)
-        self._watches.discard(writer)
         writer.close()
 
     async def _pass(self, call: Call, request: bytes, writer: asyncio.StreamWriter) -> None:
@@ -122,13 +126,14 @@ class FaultyProxy(Resident):
         )
         self._open.add(upstream)
         if call.watch:
-            self._watches.add(writer)
+            self._watches |= {writer, upstream}
         try:
             upstream.write(request)
             while part := await reader.read(65536):
                 writer.write(part)
                 await writer.drain()
         finally:
+            self._watches -= {writer, upstream}
             self._open.discard(upstream)
             upstream.close()
 

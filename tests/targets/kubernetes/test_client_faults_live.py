@@ -105,10 +105,13 @@ def test_a_watch_that_is_told_410_lists_once_and_sees_what_it_missed(proxy, spac
                     return FORGOTTEN
                 return None
 
-            proxy.rule = rule
             lists = client.calls["list"]
-            proxy.cut_watches()
+            proxy.rule = lambda call: CUT if call.watch else None
+            while proxy.watching:
+                proxy.cut_watches()
+                await asyncio.sleep(0.05)
             space.apply(lease("missed"), dry=False)
+            proxy.rule = rule
             await sees(mirror, lambda found: "missed" in found)
             return left[0], client.calls["list"] - lists
 

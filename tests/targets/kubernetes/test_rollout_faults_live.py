@@ -106,12 +106,13 @@ def test_whoever_scales_a_deployment_under_way_is_named_and_the_rollout_waits(sh
 
 def test_a_conductor_whose_lease_was_taken_writes_nothing_more(shop):
     async def story(conductor):
-        station, _ = await under_way(shop, conductor, pace=1.5)
+        # Slow enough that orders are left when the renewal, every four seconds, finds the thief.
+        station, _ = await under_way(shop, conductor, pace=3.0)
         path = f"/apis/coordination.k8s.io/v1/namespaces/{shop.name}/leases/holdfast-{shop.name}"
         lease = shop.server.ask("GET", path)
         lease["spec"] |= {"holderIdentity": "a thief", "leaseTransitions": 7}
         shop.server.ask("PUT", path, lease)
-        await shop.comes(lambda: "lease" in str(held(station)), lambda: str(held(station)), 30)
+        await shop.comes(lambda: "Lease" in str(held(station)), lambda: str(held(station)), 30)
         shop.proxy.calls.clear()
         await asyncio.sleep(1.0)
         return [call for call in shop.proxy.calls if call.method in ("PATCH", "DELETE")]
