@@ -53,7 +53,7 @@ def test_prometheus_chooses_every_monitor_and_rule_of_the_set(mine):
     chosen = one["spec"]["podMonitorSelector"]["matchLabels"]
     for kind in ("PodMonitor", "ServiceMonitor", "Probe", "ScrapeConfig", "PrometheusRule"):
         found = objects(mine, kind)
-        assert found or kind == "Probe", kind
+        assert found, kind
         for each in found:
             assert chosen.items() <= each["metadata"]["labels"].items(), each["metadata"]["name"]
 
@@ -349,3 +349,30 @@ def test_the_kustomizations_list_every_object_and_nothing_that_is_not_there(serv
     assert listed == kinds
     for region in service.regions:
         assert f"observability/platform/overlays/{region.name}/kustomization.yaml" in mine
+
+
+@pytest.mark.req("T86")
+@pytest.mark.parametrize(
+    ("protocol", "module", "target"),
+    [
+        ("http1", "http_2xx", "https://shop.example.com/"),
+        ("http2", "http_2xx", "https://shop.example.com/"),
+        ("grpc", "grpc_tls", "shop.example.com:443"),
+        ("tcp", "tcp_tls", "shop.example.com:443"),
+    ],
+)
+def test_somebody_asks_from_outside_in_every_protocol_whatever_the_alert_watches(
+    protocol, module, target
+):
+    found = files(BASE + f"traffic: {{protocol: {protocol}}}\n")
+    (probe,) = objects(found, "Probe")
+    assert probe["spec"]["targets"]["staticConfig"]["static"] == [target]
+    assert probe["spec"]["module"] == module
+    rules = [r for each in objects(found, "PrometheusRule") for g in each["spec"]["groups"]
+             for r in g["rules"] if r.get("alert") == "ServiceUnreachable"]  # fmt: skip
+    assert [f'job="{probe["spec"]["jobName"]}"' in rule["expr"] for rule in rules] == [True]
+    (exporter,) = (each for each in objects(found, "ConfigMap")
+                   if each["metadata"]["name"] == "blackbox-exporter")  # fmt: skip
+    modules = json.loads(exporter["data"]["config.yml"])["modules"]
+    prober = modules[module]["prober"]
+    assert {"http": "fail_if_not_ssl"}.get(prober, "tls") in modules[module][prober]

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from holdfast.artifacts.check.forms import kind_key
-from holdfast.artifacts.check.written import Pointer, Written
+from holdfast.artifacts.check.written import Pointer, Written, walk
 from holdfast.spec.model import Service
 from holdfast.supply.finding import Finding, Severity
 
@@ -229,7 +229,9 @@ class Whole:
 
     @cached_property
     def known_namespaces(self) -> frozenset[str]:
-        return frozenset(each.name for each in self.of("Namespace")) | _BUILT_IN
+        made = {each.name for each in self.of("Namespace")}
+        made |= {name for each in self.of("ApplicationSet") for name in _installed(each.body)}
+        return frozenset(made) | _BUILT_IN
 
 
 def beside(path: str, relative: str) -> str:
@@ -241,6 +243,18 @@ def beside(path: str, relative: str) -> str:
         elif part not in ("", "."):
             parts.append(part)
     return "/".join(parts)
+
+
+def _installed(body: Mapping[str, Any]) -> Iterator[str]:
+    """Namespaces that Argo CD makes for what an ApplicationSet lists."""
+    template = at(body, "spec", "template", "spec")
+    if "CreateNamespace=true" not in items(template, "syncPolicy", "syncOptions"):
+        return
+    said = str(at(template, "destination", "namespace"))
+    field = said.strip("{} ").removeprefix(".")
+    for place, value in walk(at(body, "spec", "generators")):
+        if place[-1:] == (field,) and isinstance(value, str):
+            yield value
 
 
 def chosen(selector: dict[str, Any], labels: Mapping[str, Any]) -> bool:

@@ -132,7 +132,7 @@ def _watched() -> list[Object]:
 def _blackbox() -> Iterator[Object]:
     name = "blackbox-exporter"
     yield objects.account(name, MONITORING)
-    modules = {"modules": {"http_2xx": _http(), "tcp_tls": _tls()}}
+    modules = {"modules": {"http_2xx": _http(), "grpc_tls": _grpc(), "tcp_tls": _tls()}}
     text = json.dumps(modules, indent=2) + "\n"  # JSON is YAML
     yield objects.thing("v1", "ConfigMap", name, MONITORING, data={"config.yml": text})
     container: Object = {
@@ -157,6 +157,15 @@ def _http() -> Object:
         "prober": "http",
         "timeout": "5s",
         "http": {"method": "GET", "fail_if_not_ssl": True, "preferred_ip_protocol": "ip4"},
+    }
+
+
+def _grpc() -> Object:
+    """grpc.health.v1 about the whole server, for the exporter is shared by all services."""
+    return {
+        "prober": "grpc",
+        "timeout": "5s",
+        "grpc": {"tls": True, "preferred_ip_protocol": "ip4"},
     }
 
 

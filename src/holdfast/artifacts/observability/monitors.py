@@ -71,8 +71,7 @@ def _own(service: Service) -> Iterator[Object]:
     found = _monitor("PodMonitor", service.service, namespace(service), chosen, endpoint)
     found["metadata"]["labels"] = labels(service, "monitor")
     yield found
-    if service.traffic.protocol in ("http1", "http2"):
-        yield _outside(service)
+    yield _outside(service)
 
 
 def _said(service: Service) -> list[Object]:
@@ -85,16 +84,25 @@ def _said(service: Service) -> list[Object]:
 
 
 def _outside(service: Service) -> Object:
-    """A user's view: name resolution, certificate, the way in, an instance."""
-    url = f"https://{host(service)}{service.probes.ready.path or '/'}"
+    """A user's view: name resolution, certificate, the way in; an instance, but over plain TCP."""
+    module, target = _asked(service)
     spec = {
         "jobName": f"{service.service}-outside",
         "interval": "30s",
-        "module": "http_2xx",
+        "module": module,
         "prober": {"url": f"blackbox-exporter.{MONITORING}.svc:9115"},
-        "targets": {"staticConfig": {"static": [url]}},
+        "targets": {"staticConfig": {"static": [target]}},
     }
     return objects.thing(_API, "Probe", service.service, MONITORING, spec=spec)
+
+
+def _asked(service: Service) -> tuple[str, str]:
+    """By which module of the blackbox exporter, and what: every way in is TLS at port 443."""
+    if service.traffic.protocol == "tcp":
+        return "tcp_tls", f"{host(service)}:443"
+    if service.traffic.protocol == "grpc":
+        return "grpc_tls", f"{host(service)}:443"
+    return "http_2xx", f"https://{host(service)}{service.probes.ready.path or '/'}"
 
 
 def _address(port: int) -> Object:
