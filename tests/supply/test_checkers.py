@@ -93,7 +93,17 @@ def test_amtool_yamllint_hadolint_and_cfn_lint_are_understood():
     assert (found.rule, found.line) == ("cfn-lint/E1", 7)
 
 
-@pytest.mark.parametrize("parse", [output.hadolint, output.zizmor, output.cfn_lint, output.checkov])
+def test_shellcheck_tells_advice_from_what_breaks():
+    each = {"file": "a.sh", "line": 3, "level": "info", "code": 2086, "message": "Double quote"}
+    found = output.shellcheck(said(json.dumps([each, {**each, "level": "error"}])))
+    assert [(f.rule, f.line, f.severity) for f in found] == [
+        ("shellcheck/SC2086", 3, Severity.WARNING), ("shellcheck/SC2086", 3, Severity.ERROR),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "parse", [output.hadolint, output.shellcheck, output.zizmor, output.cfn_lint, output.checkov]
+)
 def test_silence_is_no_finding(parse):
     assert parse(said("", 0)) == []
 
@@ -234,6 +244,7 @@ BAD = {
     "kustomize": ("kubernetes/overlays/x/kustomization.yaml",
                   "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
                   "resources: [gone.yaml]\n"),
+    "shellcheck": ("a.sh", "#!/bin/sh\ncd $1\nrm -rf $X/*\n"),
     "checkov": ("a.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n"
                 "spec: {containers: [{name: a, image: a}]}\n"),
 }  # fmt: skip

