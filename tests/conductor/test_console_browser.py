@@ -101,7 +101,7 @@ def test_a_person_sees_a_canary_reads_why_it_waits_aborts_it_and_checks_the_ledg
     page.keyboard.press("Enter")
     page.wait_for_selector("#toast.on")
     page.wait_for_selector("text=v1 is live and carries 100 % of the traffic")
-    assert "the walk is over" in page.locator(".lead").inner_text()
+    assert "the walk is over" in page.locator(".now").inner_text()
     assert page.locator(".bar.big").get_attribute("aria-label") == "v1 100 %"
     assert "taken back from here" in page.locator(".ladder .back").inner_text()
 

@@ -81,5 +81,7 @@ export function seconds(value) {
 }
 
 export function clock(wall) {
-  return new Date(wall * 1000).toLocaleTimeString("en-GB");
+  const at = new Date(wall * 1000);
+  const day = at.toDateString() === new Date().toDateString() ? "" : `${at.toLocaleDateString("en-CA")} `;
+  return day + at.toLocaleTimeString("en-GB");
 }

@@ -20,13 +20,13 @@ function card(findings) {
   const kept = findings.filter(({ body }) => body.mark === "holds").length;
   const head = ["Promise", "What", "Measured", "Bound", "n", "When", "Verdict"];
   return h("div", {}, h("h2", {}, `${kept} of ${findings.length} promises kept`), h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Scorecard" }, h("table", {},
-    h("thead", {}, h("tr", {}, head.map((word) => h("th", { scope: "col" }, word)))), h("tbody", {}, findings.map(row)))));
+    h("thead", {}, h("tr", {}, head.map((word) => h("th", { scope: "col", class: ["Measured", "Bound", "n"].includes(word) ? "n" : "" }, word)))), h("tbody", {}, findings.map(row)))));
 }
 
 function row({ wall, body }) {
   const unit = body.unit ? ` ${body.unit}` : "";
-  const size = (value) => (typeof value === "number" ? Number(value.toPrecision(4)).toLocaleString("en") : String(value));
+  const size = (value) => (Number.isInteger(value) ? value.toLocaleString("en") : typeof value === "number" ? Number(value.toPrecision(4)).toLocaleString("en") : String(value));
   return h("tr", {}, h("td", {}, shown(body.promise)), h("td", {}, shown(body.says)), h("td", { class: "n" }, size(body.measured) + unit),
     h("td", { class: "n" }, `${body.at_least ? "≥" : "≤"} ${size(body.bound)}${unit}`), h("td", { class: "n" }, size(body.n)), h("td", {}, clock(wall)),
-    h("td", {}, h("span", { class: `pill ${TONES[body.mark] ?? (body.void ? "wait" : "")}` }, body.void ? "void" : body.mark)));
+    h("td", {}, h("span", { class: `pill ${TONES[body.mark] ?? (body.void ? "wait" : "")}` }, body.void ? "void" : body.mark), body.void ? h("small", { class: "soft" }, " ", shown(body.void)) : null));
 }

@@ -18,8 +18,9 @@ export function logsView(service, releases) {
   for (const [id, version] of releases()) release.append(h("option", { value: id }, version));
 
   function draw() {
+    const names = new Map(releases());
     const word = grep.value.toLowerCase();
-    const lines = logs.flatMap((log) => log.lines.filter((line) => line.toLowerCase().includes(word)).map((line) => [log.replica, line]));
+    const lines = logs.flatMap((log) => log.lines.filter((line) => line.toLowerCase().includes(word)).map((line) => [`${names.get(log.release) ?? log.release}/${log.replica}`, line]));
     const top = place.scrollTop;
     place.replaceChildren(...lines.flatMap(([replica, line]) => [h("b", {}, shown(replica), " "), shown(line), "\n"]));
     place.scrollTop = follow.checked ? place.scrollHeight : top;
@@ -39,6 +40,6 @@ export function logsView(service, releases) {
   load();
   const element = h("section", { class: "card" }, h("div", { class: "tools" },
     h("label", { for: "grep", class: "sr" }, "Only lines with"), grep, h("label", { for: "release", class: "sr" }, "Release"), release,
-    h("label", {}, follow, " stay at the end"), note), place);
+    h("label", { class: "tick" }, follow, " stay at the end"), note), place);
   return { element, close: () => clearTimeout(timer) };
 }

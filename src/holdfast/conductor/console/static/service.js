@@ -28,11 +28,11 @@ export class ServiceView {
     this.charts = new Charts(() => this.known);
     this.bar = toolbar(name, () => this.status);
     this.parts = {
-      pill: h("span"), place: h("span", { class: "soft" }), lead: h("p", { class: "lead" }), waits: h("ul", { class: "waits" }),
+      pill: h("span"), place: h("span", { class: "soft" }), lead: h("p", { class: "lead" }), past: h("p", { class: "soft" }), waits: h("ul", { class: "waits" }),
       traffic: h("div", { class: "bar big", role: "img" }), releases: h("tbody"), ladder: h("ol", { class: "ladder" }),
       evidence: h("div"), failures: h("div"), promises: h("tbody"), regions: h("ul", { class: "regions" }),
     };
-    this.now = h("section", { class: "card now", "aria-label": "What it does now" }, this.parts.lead, this.parts.waits);
+    this.now = h("section", { class: "card now", "aria-label": "What it does now" }, this.parts.lead, this.parts.past, this.parts.waits);
     this.panel = h("div", { role: "tabpanel", id: "panel", tabindex: "0", "aria-labelledby": "tab-rollout" });
     this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Views of the service", on: { keydown: (event) => this.arrow(event) } },
       TABS.map(([id, label]) => h("button", { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": "panel", on: { click: () => this.show(id) } }, label)));
@@ -131,6 +131,8 @@ export class ServiceView {
     this.now.className = `card now ${tone}`;
     const lead = leadOf(status);
     fill(parts.lead, lead, () => shown(lead));
+    const past = pastOf(status);
+    fill(parts.past, past, () => shown(past));
     this.drawWaits();
     for (const [id, version] of releasesOf(status)) if (!this.known.has(id)) this.known.set(id, version);
     drawBar(parts.traffic, status, this.known);
@@ -184,8 +186,14 @@ function leadOf(status) {
   }
   if (retired) return "Taken down; bring it back with: holdfast up";
   if (!stable) return last ? `Nothing is live. The last rollout ended ${last.ending}: ${last.reason}` : "Nothing is deployed yet.";
-  const past = last && last.ending !== "promoted" ? ` The last rollout, ${last.new.version}, ended ${last.ending}${last.reason ? `: ${last.reason}` : ""}.` : "";
-  return `${stable.version} is live and carries ${status.weights[stable.id] ?? 0} % of the traffic.${past}`;
+  return `${stable.version} is live and carries ${status.weights[stable.id] ?? 0} % of the traffic.`;
+}
+
+/** How the last rollout went wrong, if it did and nothing newer is on its way. */
+function pastOf(status) {
+  const { stable, rollout, last } = status.state;
+  if (!stable || rollout || !last || last.ending === "promoted") return "";
+  return `The last rollout, ${last.new.version}, ended ${last.ending}${last.reason ? `: ${last.reason}` : ""}`;
 }
 
 function rung(step, at) {
