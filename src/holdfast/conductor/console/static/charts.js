@@ -67,7 +67,7 @@ export class Charts {
     holder.title.textContent = kind.title;
     const axis = { stroke: style("--soft"), grid: { stroke: style("--grid"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     const options = {
-      width: Math.max(holder.place.clientWidth, 200), height: HEIGHT, legend: { show: false }, padding: [8, 8, 0, 0],
+      width: Math.max(holder.place.clientWidth, 200), height: HEIGHT, legend: { show: false }, padding: [8, 28, 0, 0],
       cursor: { y: false, sync: { key: "releases" }, points: { size: 7 } },
       scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, Math.max(high ?? 0, kind.top) * 1.1] } },
       axes: [{ ...axis, space: 90, size: 26, values: (_plot, at) => at.map((wall) => new Date(wall * 1000).toLocaleTimeString("en-GB")) }, { ...axis, size: 52, values: (_plot, at) => at.map((v) => (v < 10 ? String(Number(v.toFixed(2))) : number(v))) }],
