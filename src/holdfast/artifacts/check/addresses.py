@@ -22,14 +22,21 @@ _ADDRESS = re.compile(
 
 
 def check(whole: Whole) -> Iterator[Finding]:
-    known = _services(whole)
+    known, doors = _services(whole), _doors(whole)
     for item in whole.items:
         for place, value in walk(item.body.get("spec")):
             if isinstance(value, str) and ":" in value:
                 yield from _addresses(item, ("spec", *place), value, known)
+                yield from _knocks(item, ("spec", *place), value, doors)
+            elif isinstance(value, dict) and {"host", "port"} <= value.keys():
+                text = f"{value['host']}:{value['port']}"
+                yield from _addresses(item, ("spec", *place, "port"), text, known)
+    for kafka in whole.of("Kafka"):
+        yield from _advertised(kafka)
     for policy in whole.of("NetworkPolicy"):
         if policy.group == "networking.k8s.io":
             yield from _policy(policy, whole)
+            yield from _collecting(policy, whole)
     for canary in whole.of("Canary"):
         yield from _canary(canary, whole)
 
@@ -43,6 +50,8 @@ def _services(whole: Whole) -> dict[tuple[str, str], set[int]]:
     for kafka in whole.of("Kafka"):
         for listener in items(kafka.body, "spec", "kafka", "listeners"):
             found[f"{kafka.name}-kafka-bootstrap", kafka.namespace].add(at(listener, "port"))
+    for search in whole.of("Elasticsearch"):
+        found[f"{search.name}-es-http", search.namespace].add(9200)
     return found
 
 
@@ -56,6 +65,40 @@ def _addresses(
             yield item.finding("port", place, found, f"one of {_list(ports)}")
 
 
+_HOST = re.compile(r"(?<![\w.-])([a-z0-9][a-z0-9.-]*\.[a-z]+):(\d{2,5})(?!\d)")
+
+
+def _doors(whole: Whole) -> dict[str, set[int]]:
+    """Ports by the public names under which brokers of the set are reached."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for kafka in whole.of("Kafka"):
+        for listener in items(kafka.body, "spec", "kafka", "listeners"):
+            for name in items(listener, "configuration", "bootstrap", "alternativeNames"):
+                found[str(name)].add(at(listener, "port"))
+    return found
+
+
+def _knocks(item: Item, place: Place, text: str, doors: dict[str, set[int]]) -> Iterator[Finding]:
+    for name, port in _HOST.findall(text):
+        if name in doors and int(port) not in doors[name]:
+            wanted = f"one of {_list(doors[name])}"
+            yield item.finding("port", place, f"the port {port} of {name}", wanted)
+
+
+def _advertised(kafka: Item) -> Iterator[Finding]:
+    """A load balancer of Strimzi opens the port of its listener; brokers send clients there."""
+    for lane, listener in enumerate(items(kafka.body, "spec", "kafka", "listeners")):
+        if at(listener, "type") != "loadbalancer":
+            continue
+        for index, broker in enumerate(items(listener, "configuration", "brokers")):
+            port = at(broker, "advertisedPort")
+            if port not in (None, at(listener, "port")):
+                place: Place = ("spec", "kafka", "listeners", lane, "configuration", "brokers",
+                                index, "advertisedPort")  # fmt: skip
+                found = f"the port {port} for clients"
+                yield kafka.finding("port", place, found, f"{at(listener, 'port')}, the listener's")
+
+
 def _policy(policy: Item, whole: Whole) -> Iterator[Finding]:
     own = _chosen(whole, policy.namespace, at(policy.body, "spec", "podSelector"))
     for r, rule in enumerate(items(policy.body, "spec", "ingress")):
@@ -66,6 +109,25 @@ def _policy(policy: Item, whole: Whole) -> Iterator[Finding]:
         if peers and len(selectors) == len(peers):
             fits = [p for s in selectors for p in _chosen(whole, policy.namespace, s)]
             yield from _opened(policy, ("spec", "egress", r), rule, fits)
+
+
+def _collecting(policy: Item, whole: Whole) -> Iterator[Finding]:
+    """The OpenTelemetry operator makes pods that listen where their configuration says."""
+    chosen_by = table(policy.body, "spec", "podSelector", "matchLabels")
+    if chosen_by != {"app.kubernetes.io/component": "opentelemetry-collector"}:
+        return
+    made = (c for c in whole.of("OpenTelemetryCollector") if c.namespace == policy.namespace)
+    opened = {port for each in made for port in _listening(each)}
+    for r, rule in enumerate(items(policy.body, "spec", "ingress")):
+        yield from _closed(policy, ("spec", "ingress", r), rule, opened)
+
+
+def _listening(collector: Item) -> Iterator[int]:
+    for place, value in walk(collector.body.get("spec")):
+        if place[-1:] == ("port",) and isinstance(value, int):
+            yield value
+        elif place[-1:] == ("endpoint",) and str(value).rpartition(":")[2].isdigit():
+            yield int(str(value).rpartition(":")[2])
 
 
 _PODS = "podSelector"
@@ -86,6 +148,10 @@ _MESH = range(15000, 15100)
 def _opened(policy: Item, place: Place, rule: Any, pods: list[Pods]) -> Iterator[Finding]:
     """Ports of a rule that none of the pods opens; where none says its ports, nothing is known."""
     opened = {value for each in pods for port in each.ports for value in port if value}
+    yield from _closed(policy, place, rule, opened)
+
+
+def _closed(policy: Item, place: Place, rule: Any, opened: set[Any]) -> Iterator[Finding]:
     for index, port in enumerate(items(rule, "ports")):
         number = at(port, "port")
         if opened and number not in {None, *opened, *_MESH} and "endPort" not in port:

@@ -44,7 +44,7 @@ _PLAIN: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
 def check(whole: Whole) -> Iterator[Finding]:
     made = {(each.kind, each.name) for each in whole.items}
     kinds = {kind for kind, _name in made}
-    for item in whole.items:
+    for item in (*whole.items, *whole.patching):
         for who, place, kind, name in (*_references(item), *_plain(item)):
             known = (kind, name) in made or f"{kind}/{name}" in external(who)
             if known:

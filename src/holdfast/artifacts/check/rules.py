@@ -13,6 +13,7 @@ from holdfast.artifacts.check import (
     images,
     layout,
     monitoring,
+    pipelines,
     placeholders,
     pointing,
     ports,
@@ -22,6 +23,7 @@ from holdfast.artifacts.check import (
     spelling,
     stacks,
     units,
+    vocabulary,
 )
 from holdfast.artifacts.check.whole import Whole
 from holdfast.supply.finding import Finding
@@ -41,6 +43,8 @@ RULES: dict[str, Rule] = {
     "layout": layout.check,
     "monitoring": monitoring.check,
     "dashboards": dashboards.check,
+    "pipelines": pipelines.check,
+    "vocabulary": vocabulary.check,
     "exposure": exposure.check,
     "stacks": stacks.check,
     "spelling": spelling.check,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from holdfast.artifacts.bundle import MANIFEST
 from holdfast.artifacts.check.structure import Place
 from holdfast.artifacts.check.whole import Item, Pods, Whole, at, chosen, items, table
 from holdfast.artifacts.check.written import walk
@@ -63,11 +64,32 @@ def _of_pods(item: Item, whole: Whole) -> Iterator[Finding]:
     if not isinstance(said, dict) or not said:
         return  # everything in the namespace, or nothing on purpose
     selector = {"matchLabels": said} if plain else said
-    if _is_operators(selector) or _of_others(item, whole) or not _has_pods(item, whole):
+    if _is_operators(selector):
+        yield from _unheard_of(item, place, said if plain else table(said, "matchLabels"), whole)
+        return
+    if _of_others(item, whole) or not _has_pods(item, whole):
         return
     if not any(chosen(selector, pods.labels) for pods in whole.pods):
         found = f"a selector that no pod has: {_words(selector)}"
         yield item.finding("selector", place, found, "labels of a pod template")
+
+
+#: Recommended labels whose values are names of something (Kubernetes, "Recommended Labels").
+_NAMING = frozenset(
+    f"app.kubernetes.io/{word}" for word in ("name", "instance", "part-of", "component")
+)
+
+
+def _unheard_of(
+    item: Item, place: Place, labels: dict[str, Any], whole: Whole
+) -> Iterator[Finding]:
+    """Pods that an operator or a chart makes bear names that the set says somewhere else too."""
+    texts = [each.text for each in whole.files if each.path != MANIFEST]
+    for key, value in labels.items():
+        named = key in _NAMING and value not in _MADE.values()
+        if named and sum(text.count(str(value)) for text in texts) < 2:
+            found = f"{value}, a name that nothing else of the set has"
+            yield item.finding("selector", (*place, key), found, "the name of what it chooses")
 
 
 def _apart(pods: Pods) -> Iterator[Finding]:
