@@ -12,11 +12,14 @@ import fcntl
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.supply.tree import STAGE, Change, inside, prune
+
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 #: What is written of a change that is not complete: the bytes of its last file.
 NOTE = "note"
@@ -96,11 +99,20 @@ def _move(root: Path, place: Path, change: Change) -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Signals that would end the process come a little later."""
-    before = signal.pthread_sigmask(
-        signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    )
+    """Signals that would end the process come a little later.
+
+    A mask would not do: it is of one thread, and a signal takes any thread that does not block it.
+    Handlers belong to the main thread, so that is where they are held; elsewhere none arrives.
+    """
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda it, _frame: came.append(it)) for number in _ENDS}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if came:
+            signal.raise_signal(came[0])

@@ -8,6 +8,8 @@ import pytest
 import upstream
 from kube_objects import container, objects, rendered, spec, the
 
+NETWORKS = "k8s.v1.cni.cncf.io/networks"
+
 
 def direct(more=""):
     return spec(f"kubernetes: {{sriov: {{functions: 4, card: ens1f0, vlan: 12{more}}}}}")
@@ -19,7 +21,7 @@ def test_a_pod_joins_the_network_that_the_operator_makes_in_its_namespace():
     upstream.assert_accepted(rendered(service), "kubernetes/")
     network, devices = the(service, "SriovNetwork"), the(service, "SriovNetworkNodePolicy")
     metadata = the(service, "Deployment", "shop")["spec"]["template"]["metadata"]
-    assert metadata["annotations"] == {"k8s.v1.cni.cncf.io/networks": network["metadata"]["name"]}
+    assert metadata["annotations"][NETWORKS] == network["metadata"]["name"]
     assert network["spec"]["networkNamespace"] == "shop"
     assert network["spec"]["resourceName"] == devices["spec"]["resourceName"]
     assert (network["spec"]["vlan"], devices["spec"]["numVfs"]) == (12, 4)
@@ -41,7 +43,8 @@ def test_devices_are_made_on_exactly_the_nodes_that_pods_of_the_service_go_to():
 @pytest.mark.req("T13")
 def test_without_functions_there_is_no_such_network():
     assert not objects(spec(""), "SriovNetwork")
-    assert "annotations" not in the(spec(""), "Deployment", "shop")["spec"]["template"]["metadata"]
+    metadata = the(spec(""), "Deployment", "shop")["spec"]["template"]["metadata"]
+    assert NETWORKS not in metadata["annotations"]
 
 
 @pytest.mark.req("T14")
