@@ -195,6 +195,16 @@ def test_a_host_and_a_port_beside_it_are_one_address():
     assert [each.rule for each in others(tree)] == ["holdfast/port"]
 
 
+def test_an_authority_signs_with_a_key_that_somebody_makes():
+    tree = more()
+    issuer = obj("Issuer", "cert-manager.io/v1", "own", spec={"ca": {"secretName": "authority"}})
+    own = obj("Certificate", "cert-manager.io/v1", spec={"secretName": "authority"})
+    tree["resilience/a/issuer.yaml"] = [issuer, own]
+    assert others(tree) == []
+    issuer["spec"]["ca"]["secretName"] = "authrity"
+    assert "holdfast/reference" in {each.rule for each in others(tree) if "authrity" in each.found}
+
+
 def test_a_namespace_that_argo_cd_makes_for_a_chart_is_there():
     tree = more()
     binding = obj("TargetGroupBinding", "elbv2.k8s.aws/v1beta1", "door", spec={})

@@ -94,6 +94,8 @@ def _needs(whole: Whole) -> Iterator[Need]:
         yield from _of_binding(item)
     for item in whole.items:
         yield from _of_storage(item)
+        if item.kind in ("Issuer", "ClusterIssuer"):
+            yield from _named(item, ("spec", "ca", "secretName"), "Secret")
         if item.kind not in _MAKERS:
             yield from _of_template(item, ("spec",))
 
