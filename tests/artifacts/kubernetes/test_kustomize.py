@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from kube_objects import objects, rendered, the
+from kustomizing import build
 
 from holdfast.artifacts.names import pulled, replicas, zones
-
-
-def builder():
-    """``kustomize build`` or ``kubectl kustomize``; skips the test where there is neither."""
-    assets = os.environ.get("KUBEBUILDER_ASSETS", "")
-    path = os.pathsep.join((assets, os.environ["PATH"]))
-    if kustomize := shutil.which("kustomize", path=path):
-        return [kustomize, "build"]
-    if kubectl := shutil.which("kubectl", path=path):
-        return [kubectl, "kustomize"]
-    pytest.skip("neither kustomize nor kubectl is installed")
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +21,6 @@ def tree(service, tmp_path_factory) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.data)
     return root / "kubernetes"
-
-
-def build(folder: Path):
-    done = subprocess.run([*builder(), str(folder)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
 
 
 def own(documents, service, *kinds):
