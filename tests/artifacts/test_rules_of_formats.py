@@ -217,3 +217,10 @@ def test_a_namespace_that_argo_cd_makes_for_a_chart_is_there():
     spec = {"generators": [charts], "template": {"spec": template}}
     tree["delivery/a/charts.yaml"] = [obj("ApplicationSet", "argoproj.io/v1alpha1", spec=spec)]
     assert others(tree) == []
+
+
+def test_a_cluster_wide_store_is_missed_where_the_set_has_none_at_all():
+    tree = more()
+    spec = {"secretStoreRef": {"kind": "ClusterSecretStore", "name": "vault"}}
+    tree["delivery/a/secret.yaml"] = [obj("ExternalSecret", "external-secrets.io/v1", spec=spec)]
+    assert [each.rule for each in others(tree)] == ["holdfast/reference"]

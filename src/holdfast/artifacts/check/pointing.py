@@ -27,6 +27,8 @@ _MEANT = {
     "elasticsearchRef": "Elasticsearch",
     "serviceAccountRef": "ServiceAccount",
 }
+#: Kinds of which the set makes what it refers to, though it may have none.
+_NEEDED = frozenset({*_MEANT.values(), "ClusterSecretStore"})
 #: A field of a kind that is the plain name of an object of another kind.
 _PLAIN: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
     "Pooler": ((("spec", "cluster", "name"), "Cluster"),),
@@ -49,7 +51,7 @@ def check(whole: Whole) -> Iterator[Finding]:
             known = (kind, name) in made or f"{kind}/{name}" in external(who)
             if known:
                 continue
-            if kind in kinds or kind in _MEANT.values():
+            if kind in kinds or kind in _NEEDED:
                 yield who.finding("reference", place, f"no {kind} {name}", _near(kind, made))
             elif near := get_close_matches(kind, kinds, n=1, cutoff=0.85):
                 place = (*place[:-1], "kind")

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from holdfast.artifacts import names
 from holdfast.artifacts.artifact import Artifact, Object
 from holdfast.artifacts.resilience.objects import (
+    EXTERNAL,
     MONITORING,
     SECURITY,
     VAULT,
@@ -20,6 +21,7 @@ from holdfast.artifacts.resilience.objects import (
     placed,
     shared,
 )
+from holdfast.artifacts.resilience.objects import PLATFORM as FOLDER
 from holdfast.spec.model import Service
 
 _API = "external-secrets.io/v1"
@@ -33,6 +35,10 @@ def render(service: Service) -> Iterator[Artifact]:
     yield Artifact(
         f"{SECURITY}/secretstores.yaml", [*_own_store(service), *_alerting_store(service)],
         "Where secrets are read: Vault, with the identity of the service.", _KEYS, ("T8",),
+    )  # fmt: skip
+    yield Artifact(
+        f"{FOLDER}/secretstores.yaml", [_platform_store()],
+        "Where secrets of the platform are read, and from which namespaces.", (), ("T8",),
     )  # fmt: skip
     yield Artifact(
         f"{SECURITY}/secrets.yaml", list(_secrets(service)),
@@ -80,7 +86,9 @@ def _platform_store() -> Object:
         "provider": {"vault": _vault("external-secrets", PLATFORM, "external-secrets")},
         "retrySettings": _RETRIES,
     }
-    return shared(f"{_API}/ClusterSecretStore", _STORE, "", spec)
+    found = shared(f"{_API}/ClusterSecretStore", _STORE, "", spec)
+    found["metadata"]["annotations"] = {EXTERNAL: "ServiceAccount/external-secrets"}  # the chart's
+    return found
 
 
 def _store(service: Service, namespace: str, account: str, vault_role: str) -> Object:
