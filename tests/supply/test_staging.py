@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -124,10 +126,24 @@ def test_a_link_in_the_place_of_the_stage_is_not_followed(tmp_path):
     assert set(files(root)) == set()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_directory_that_may_not_be_written_leaves_the_old_files(tmp_path):
-    replace(tmp_path, rendered(tmp_path, b"old"), LAST, b"old")
-    (tmp_path / "4").chmod(0o555)
+@pytest.fixture
+def of_nobody():
+    """A directory of somebody who may not write everywhere: root lays its rights down for a while."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-of-nobody-") as name:
+        us = os.geteuid()
+        if us == 0:
+            nobody = pwd.getpwnam("nobody").pw_uid
+            os.chown(name, nobody, -1)
+            os.seteuid(nobody)
+        try:
+            yield Path(name)
+        finally:
+            os.seteuid(us)
+
+
+def test_a_directory_that_may_not_be_written_leaves_the_old_files(of_nobody):
+    replace(of_nobody, rendered(of_nobody, b"old"), LAST, b"old")
+    (of_nobody / "4").chmod(0o555)
     with pytest.raises(PermissionError):
-        replace(tmp_path, rendered(tmp_path, b"new"), LAST, b"new")
-    assert set(files(tmp_path).values()) == {b"old"}
+        replace(of_nobody, rendered(of_nobody, b"new"), LAST, b"new")
+    assert set(files(of_nobody).values()) == {b"old"}
