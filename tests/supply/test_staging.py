@@ -128,7 +128,7 @@ def test_a_link_in_the_place_of_the_stage_is_not_followed(tmp_path):
 
 @pytest.fixture
 def of_nobody():
-    """A directory of somebody who may not write everywhere: root lays its rights down for a while."""
+    """A directory of somebody who may not write everywhere: root lays its rights down."""
     with tempfile.TemporaryDirectory(prefix="holdfast-of-nobody-") as name:
         us = os.geteuid()
         if us == 0:

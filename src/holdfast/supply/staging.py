@@ -76,7 +76,7 @@ def _stage(root: Path, place: Path, change: Change) -> None:
     parent = path.parent
     while not parent.exists():
         parent = parent.parent
-    if not os.access(parent, os.W_OK | os.X_OK):
+    if not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     if change.new is not None:
         _put(place, change.new)
