@@ -1,8 +1,9 @@
 """Charts of what runs below a service, by exact version.
 
-The version of the program is the one whose schema the objects are held against; the version of the
-chart was read in the chart's own ``Chart.yaml`` at the release that brings that program. Charts of
-which it is said so have the version of their program.
+The version of the program is the one whose schema the objects are held against. Where a tag is
+named, the version of the chart was read in its ``Chart.yaml`` or its release's tag. Where "the
+program's own version" is written, the project says so in the place named and the file was not read:
+``helm show chart`` with the version beside it is worth its second before the first installation.
 """
 
 from __future__ import annotations
