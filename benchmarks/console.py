@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+from telling import told
 
 from holdfast.conductor.client import Client
 from holdfast.conductor.daemon import start_daemon, stop_daemon
@@ -178,11 +179,7 @@ def main() -> int:
         result = measure(home, ask.services, ask.rounds, ask.seconds)
     finally:
         stop_daemon(home)
-    text = json.dumps(result, indent=2)
-    print(text)
-    if ask.json:
-        Path(ask.json).write_text(text + "\n", encoding="utf-8")
-    return 0 if result["holds"] else 1
+    return told(result, ask.json)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import logging
 import os
 import sys
@@ -21,6 +20,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from telling import told
 
 from holdfast.conductor.wiring import Conductor
 from holdfast.rollout.model import Ending
@@ -120,11 +121,7 @@ def main() -> int:
         }
     else:
         result = measure()
-    text = json.dumps(result, indent=2)
-    print(text)
-    if ask.json:
-        Path(ask.json).write_text(text + "\n", "utf-8")
-    return 0 if result["holds"] else 1
+    return told(result, ask.json)
 
 
 if __name__ == "__main__":

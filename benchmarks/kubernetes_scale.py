@@ -23,6 +23,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from simulated_scale import heartbeat
+from telling import told
 
 from holdfast.conductor.conduct import Means, Post
 from holdfast.conductor.journal import MemoryJournal
@@ -167,11 +168,7 @@ def main() -> int:
         urls = json.loads(other.stdout.readline())
         result = asyncio.run(measure(ask, urls))
         other.kill()
-    text = json.dumps(result, indent=2)
-    print(text)
-    if ask.json:
-        Path(ask.json).write_text(text + "\n", "utf-8")
-    return 0 if result["holds"] else 1
+    return told(result, ask.json)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import logging
 import resource
 import sys
 import time
+
+from telling import told
 
 from holdfast.conductor.conduct import Means, Post
 from holdfast.conductor.journal import MemoryJournal
@@ -113,12 +114,7 @@ def main() -> int:
     ask = parser.parse_args()
     logging.disable(logging.WARNING)
     result = asyncio.run(measure(ask.services, ask.rolling, ask.seconds))
-    text = json.dumps(result, indent=2)
-    print(text)
-    if ask.json:
-        with open(ask.json, "w", encoding="utf-8") as out:
-            out.write(text + "\n")
-    return 0 if result["holds"] else 1
+    return told(result, ask.json)
 
 
 if __name__ == "__main__":

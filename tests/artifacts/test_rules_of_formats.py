@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from test_set_rules import findings, kustomization, obj, sound
+from test_set_rules import findings, kustomization, obj, put, sound
 
 COLLECTOR = {
     "receivers": {"otlp": {}},
@@ -123,12 +123,7 @@ PIPELINES = ("service", "pipelines")
     ],
 )  # fmt: skip
 def test_what_a_format_does_not_have_is_found_with_its_line(what, place, value, rule):
-    tree = more()
-    inner = tree
-    way = (*PATHS[what], *place)
-    for part in way[:-1]:
-        inner = inner[part]
-    inner[way[-1]] = value
+    tree = put(more(), (*PATHS[what], *place), value)
     found = [each for each in others(tree) if each.rule == f"holdfast/{rule}"]
     assert found and all(each.line for each in found), others(tree)
 

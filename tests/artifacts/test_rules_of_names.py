@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from test_set_rules import LABELS, findings, kustomization, obj, sound
+from test_set_rules import LABELS, findings, kustomization, obj, put, sound
 
 TOWN = "resilience/town"
 
@@ -93,11 +93,7 @@ STACK = ("resilience/aws/us-east-1/a.yaml", 0)
     ],
 )  # fmt: skip
 def test_what_fits_nothing_is_found_with_its_line(place, value, rule):
-    tree = more()
-    inner = tree
-    for part in place[:-1]:
-        inner = inner[part]
-    inner[place[-1]] = value
+    tree = put(more(), place, value)
     found = [each for each in others(tree) if each.rule == f"holdfast/{rule}"]
     assert found and all(each.line for each in found), others(tree)
 

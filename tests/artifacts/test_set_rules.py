@@ -45,6 +45,15 @@ def kustomization(*resources, **rest):
     return {**head, "resources": list(resources), **rest}
 
 
+def put(tree, way, value):
+    """The tree with one value changed, at the keys and indexes of ``way``."""
+    inner = tree
+    for part in way[:-1]:
+        inner = inner[part]
+    inner[way[-1]] = value
+    return tree
+
+
 def sound():
     """Path -> documents."""
     template = {

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +23,8 @@ import pytest
 from holdfast.cli import main
 from holdfast.rollout.model import Limits, Plan, Release, Step, Strategy
 from holdfast.runtime.codec import encode
+
+Run = Callable[..., SimpleNamespace]
 
 V1 = Release("v1-aaaa", "a" * 64, "v1")
 V2 = Release("v2-bbbb", "b" * 64, "v2")
@@ -246,3 +248,16 @@ def docs() -> SimpleNamespace:
         v1=V1, v2=V2, fleet=fleet_doc, status=status_doc, outcome=outcome_doc, error=error_doc,
         plan=plan_of, release=release_doc, eventually=eventually,
     )  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in an empty directory, in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> SimpleNamespace:
+        code = main(list(words))
+        out, err = capfd.readouterr()
+        return SimpleNamespace(code=code, out=out, err=err)
+
+    return call

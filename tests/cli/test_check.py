@@ -18,21 +18,12 @@ Run = Callable[..., SimpleNamespace]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch, capfd) -> Run:
-    """Run a command beside the reference spec, without other people's checkers."""
-    from holdfast.cli import main
-
-    monkeypatch.chdir(tmp_path)
+def run(run: Run, tmp_path: Path, monkeypatch) -> Run:
+    """Beside the reference spec, without other people's checkers."""
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     shutil.copy(EXAMPLE / "holdfast.yaml", tmp_path)
-
-    def call(*words: str) -> SimpleNamespace:
-        code = main(list(words))
-        out, err = capfd.readouterr()
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    return call
+    return run
 
 
 def checked(run: Run, *words: str):

@@ -10,24 +10,10 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from holdfast.cli import main
 from kubernetes_rig.api_server import Refused, Server
 
 Run = Callable[..., SimpleNamespace]
 IMAGE = "registry.example.com/holdfast@sha256:" + "7" * 64
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> Run:
-    """Run a command in this process."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> SimpleNamespace:
-        code = main(list(words))
-        out, err = capfd.readouterr()
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    return call
 
 
 def test_without_a_cluster_a_file_is_written(run, tmp_path):

@@ -16,19 +16,10 @@ Run = Callable[..., SimpleNamespace]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch, capfd) -> Run:
-    """Run a command beside the reference spec, in this process."""
-    from holdfast.cli import main
-
-    monkeypatch.chdir(tmp_path)
+def run(run: Run, tmp_path: Path) -> Run:
+    """Beside the reference spec."""
     shutil.copy(EXAMPLE / "holdfast.yaml", tmp_path)
-
-    def call(*words: str) -> SimpleNamespace:
-        code = main(list(words))
-        out, err = capfd.readouterr()
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    return call
+    return run
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -20,21 +20,6 @@ BAD = "service: shop\nrun: python shop.py\nreplica: 3\ntraffic: 99999\n"
 Run = Callable[..., SimpleNamespace]
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch, capfd) -> Run:
-    """Run a command in an empty directory, in this process."""
-    from holdfast.cli import main
-
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> SimpleNamespace:
-        code = main(list(words))
-        out, err = capfd.readouterr()
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    return call
-
-
 def test_a_valid_spec_is_0_and_says_what_it_is(run: Run):
     Path("holdfast.yaml").write_text(GOOD)
     ran = run("validate")

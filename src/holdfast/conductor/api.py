@@ -32,13 +32,12 @@ from holdfast.conductor.clusters import logs_command
 from holdfast.conductor.commands import Commands
 from holdfast.conductor.console.calls import ConsoleCalls
 from holdfast.conductor.console.pages import check_read, check_write, cookie_of
-from holdfast.conductor.events import STREAMS_MAX, entry_document, stream_events
+from holdfast.conductor.events import entry_document, stream_events
 from holdfast.conductor.hosts import check_host
 from holdfast.conductor.logs import read_logs
 from holdfast.conductor.metrics import MEDIA_TYPE, Metrics
 from holdfast.conductor.openapi import document
 from holdfast.conductor.operations import EVENTS, OPERATIONS, Operation
-from holdfast.conductor.station import Station
 from holdfast.conductor.status import status_document
 from holdfast.conductor.wiring import Conductor
 
@@ -115,9 +114,8 @@ class Api(ConsoleCalls):
         return {"logs": read_logs(directory, release, call.query["replica"], lines)}
 
     async def events(self, call: Call) -> Result:
+        self._one_more_stream()
         works = self._conductor.works
-        if works.news.listeners >= STREAMS_MAX:
-            raise Problem(503, "too-many-streams", f"{STREAMS_MAX} event streams are open already")
         since = call.query["since"] if call.last_event is None else call.last_event + 1
         frames = stream_events(works.ledger, works.news, call.query["service"], since)
         return StreamingResponse(frames, media_type=EVENTS, headers={"cache-control": "no-store"})
@@ -160,16 +158,6 @@ class Api(ConsoleCalls):
         return await self._commands.down(self._station(call), call.by())
 
     # ---- around every operation
-
-    def _station(self, call: Call) -> Station:
-        station = self._conductor.stations.get(call.service)
-        if station is None and call.service in self._conductor.unreadable:
-            hint = "holdfast audit verify says more"
-            raise Problem(503, "unreadable", self._conductor.unreadable[call.service], hint)
-        if station is None:
-            known = ", ".join(sorted(self._conductor.stations)) or "none; holdfast up deploys one"
-            raise Problem(404, "unknown-service", f"no service {call.service!r}", f"known: {known}")
-        return station
 
     def _endpoint(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
         perform: Perform = getattr(self, operation.name)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.recovery.entries import Base, Marker, Segment, lsn, segment_number
+from holdfast.recovery.keys import Recipient
 from holdfast.recovery.repository import Repository
 from holdfast.recovery.tools import Tools, checked, environment, last_words
 from holdfast.recovery.trouble import ToolTrouble
@@ -186,18 +187,26 @@ def receiving(cluster: Cluster, spool: Path, slot: str = SLOT) -> Iterator[subpr
 def archive(spool: Path, repository: Repository, segment_size: int) -> tuple[Segment, ...]:
     """One pass: store what is new in the spool. Needs no database, so it works after a disaster."""
     found = repository.contents().segments
+    store = _Store(repository, repository.recipients(), segment_size)
     stored = tuple(
         segment
         for path in sorted(spool.iterdir())
-        if (segment := _stored(path, repository, found.get(path.name[:24]), segment_size))
+        if (segment := _stored(path, store, found.get(path.name[:24])))
     )
     _tidy(spool, {**found, **{each.name: each for each in stored}})
     return stored
 
 
-def _stored(
-    path: Path, repository: Repository, before: Segment | None, segment_size: int
-) -> Segment | None:
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """Where one pass stores, and for whom: read once, however many segments there are."""
+
+    repository: Repository
+    recipients: tuple[Recipient, ...]
+    segment_size: int
+
+
+def _stored(path: Path, store: _Store, before: Segment | None) -> Segment | None:
     """The entry of one file of the spool, or None when it is stored already or no log."""
     name, partial = path.name.removesuffix(".partial"), path.name.endswith(".partial")
     log = _SEGMENT.fullmatch(name) is not None
@@ -212,15 +221,16 @@ def _stored(
         return None
     until = 0
     if partial:
-        _timeline, number = segment_number(name, segment_size)
-        until = number * segment_size + len(data.rstrip(b"\0"))
-        if until == number * segment_size or (before is not None and until <= before.until):
+        _timeline, number = segment_number(name, store.segment_size)
+        begin = number * store.segment_size
+        until = begin + len(data.rstrip(b"\0"))
+        if until == begin or (before is not None and until <= before.until):
             return None
-    kept = repository.store(f"log/{name}", io.BytesIO(data), repository.recipients())
+    kept = store.repository.store(f"log/{name}", io.BytesIO(data), store.recipients)
     segment = Segment(at, name, kept, until)
-    repository.record(segment)
+    store.repository.record(segment)
     if before is not None:
-        repository.forget([before.stored.path])
+        store.repository.forget([before.stored.path])
     return segment
 
 

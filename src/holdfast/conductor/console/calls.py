@@ -40,7 +40,18 @@ class ConsoleCalls:
         self._board = Board(conductor)
 
     def _station(self, call: Call) -> Station:
-        raise NotImplementedError
+        station = self._conductor.stations.get(call.service)
+        if station is None and call.service in self._conductor.unreadable:
+            hint = "holdfast audit verify says more"
+            raise Problem(503, "unreadable", self._conductor.unreadable[call.service], hint)
+        if station is None:
+            known = ", ".join(sorted(self._conductor.stations)) or "none; holdfast up deploys one"
+            raise Problem(404, "unknown-service", f"no service {call.service!r}", f"known: {known}")
+        return station
+
+    def _one_more_stream(self) -> None:
+        if self._conductor.works.news.listeners >= STREAMS_MAX:
+            raise Problem(503, "too-many-streams", f"{STREAMS_MAX} event streams are open already")
 
     def pages(self) -> list[Route]:
         return Pages(self.sessions).routes()
@@ -56,8 +67,7 @@ class ConsoleCalls:
         return {"cards": self._board.cards()}
 
     async def live(self, call: Call) -> Result:
-        if self._conductor.works.news.listeners >= STREAMS_MAX:
-            raise Problem(503, "too-many-streams", f"{STREAMS_MAX} event streams are open already")
+        self._one_more_stream()
         frames = self._board.stream(call.query["service"], self._may_listen(call.session))
         return StreamingResponse(frames, media_type="text/event-stream", headers=HEADERS)
 
